@@ -37,7 +37,7 @@ def request(url: str, method: str = "GET", headers: dict[str, str] | None = None
 
 
 class Sender:
-    """A transport of either kind, sent through synchronously; closes it and what it was given."""
+    """A transport of either kind with a synchronous `send`; it also closes what the transport was given."""
 
     def __init__(self, transport: Transport | AsyncTransport, name: str = "", closing: object = None) -> None:
         self.transport = transport
@@ -50,7 +50,7 @@ class Sender:
         return self._done(sent)
 
     def pause(self, seconds: float) -> None:
-        """Let time pass as it would in a program: with the event loop running, where there is one."""
+        """Let time pass as in a program: with the event loop running, if there is one."""
         self._done(self.transport.sleep(seconds))
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ DISTINCT = [name for name in NAMES if name != "aiohttp session"]
 
 @pytest.fixture
 def make_sender() -> Iterator[Callable[..., Sender]]:
-    """Make senders by name; keyword arguments go to our own transports. All are closed in the end."""
+    """Make senders by name; keyword arguments go to our own transports. All are closed after the test."""
     made: list[Sender] = []
 
     def make(name: str, context: ssl.SSLContext | None = None, **ours) -> Sender:
@@ -116,7 +116,7 @@ def sender(request: pytest.FixtureRequest, make_sender: Callable[..., Sender]) -
 
 @pytest.fixture(params=DISTINCT)
 def distinct(request: pytest.FixtureRequest, make_sender: Callable[..., Sender]) -> Sender:
-    """Each transport whose waiting is its own; the others share the code of one of these."""
+    """Each transport with its own way of waiting; the others share one of these."""
     return make_sender(request.param)
 
 
@@ -127,7 +127,7 @@ def own(request: pytest.FixtureRequest) -> str:
 
 
 def failure_of(sender: Sender, request: Request, **times: float) -> PlexError:
-    """Send, expect one of our errors within the time, and no secret in anything that could be printed of it."""
+    """Send, and expect one of our errors in time, without a secret in anything that could be printed."""
     begun = time.monotonic()
     with pytest.raises(PlexError) as caught:
         sender.send(request, **times)
@@ -141,14 +141,14 @@ def failure_of(sender: Sender, request: Request, **times: float) -> PlexError:
 
 
 def unreached(sender: Sender, request: Request, **times: float) -> Unreachable:
-    """As `failure_of`, where no answer can have come."""
+    """As `failure_of`, for a request without a response."""
     error = failure_of(sender, request, **times)
     assert isinstance(error, Unreachable)
     return error
 
 
 def assert_no_canary(error: BaseException) -> None:
-    """No link of the error's chain, shown or suppressed, holds the canary in any form that a log would show."""
+    """Check that no error in the chain, shown or suppressed, holds the canary in a form that a log would show."""
     assert CANARY not in "".join(traceback.format_exception(error))
     link: BaseException | None = error
     while link is not None:
@@ -164,7 +164,7 @@ class Authority:
         self._stranger = trustme.CA()
 
     def trusting(self) -> ssl.SSLContext:
-        """Return a client's context that trusts this authority alone."""
+        """Return a client's context that trusts only this authority."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the default one reads all of the computer's authorities
         self._authority.configure_trust(context)
         return context

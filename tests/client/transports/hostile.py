@@ -19,7 +19,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class Server:
-    """Accepts on loopback and hands each connection to a behaviour.
+    """Accepts on loopback and passes each connection to a behaviour.
 
     Attributes:
         requests: what came, one entry a request, whole.
@@ -103,7 +103,7 @@ class Server:
         return self.requests[-1]
 
     def drip(self, sock: socket.socket, piece: bytes, pause: float = 0.03) -> None:
-        """Send a piece again and again, slowly, until the test is over."""
+        """Send a piece repeatedly and slowly until the test ends."""
         while not self.stopped.wait(pause):
             sock.sendall(piece)
 
@@ -112,7 +112,7 @@ Behaviour = Callable[[Server, socket.socket], None]
 
 
 def answer(*replies: bytes) -> Behaviour:
-    """Answer each request with the next reply, the last one for ever, and keep the connection."""
+    """Answer each request with the next reply, repeat the last one, and keep the connection open."""
 
     def behave(server: Server, sock: socket.socket) -> None:
         while server.read(sock):
@@ -198,13 +198,13 @@ def endless_until_close(server: Server, sock: socket.socket) -> None:
 
 
 def close_after_each(server: Server, sock: socket.socket) -> None:
-    """Promise to keep the connection, and close it after one answer."""
+    """Announce a persistent connection, and close it after one response."""
     server.read(sock)
     sock.sendall(OK)
 
 
 def tunnel(server: Server, sock: socket.socket, target: tuple[str, int]) -> None:
-    """Be a CONNECT proxy that leads to `target`, whatever it is asked for."""
+    """Act as a CONNECT proxy that always connects to `target`."""
     if not server.read(sock):
         return
     with socket.create_connection(target) as onward:
@@ -223,14 +223,14 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 def closed_port() -> int:
-    """Return a port on loopback that nobody listens on."""
+    """Return a loopback port without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
 
 
 class BlackHole:
-    """A listener with a full backlog: connections to it get no answer at all."""
+    """A listener with a full backlog: connections to it get no answer."""
 
     def __enter__(self) -> Self:
         self._listener = socket.socket()

@@ -1,4 +1,4 @@
-"""What is the async transport's alone: cancelling, event loops, and a session that the user brings."""
+"""The async transport: cancelling, event loops, and the program's own session."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def send(transport: AiohttpTransport, url: str):
 
 
 async def test_cancel_closes_the_exchange() -> None:
-    """Cancelling a send closes its connection: the server sees it."""
+    """Cancelling a send closes its connection, and the server notices."""
     transport = AiohttpTransport()
     for behave in (hostile.silent, hostile.dripping_body):
         with hostile.Server(behave) as server:
@@ -32,7 +32,7 @@ async def test_cancel_closes_the_exchange() -> None:
 
 
 def test_a_session_for_each_loop() -> None:
-    """One transport serves one event loop after the other."""
+    """One transport works in one event loop after another."""
     transport = AiohttpTransport()
 
     async def once(url: str) -> bytes:
@@ -47,7 +47,7 @@ def test_a_session_for_each_loop() -> None:
 
 
 async def test_many_at_once() -> None:
-    """Many tasks send through one transport."""
+    """Many tasks share one transport."""
     transport = AiohttpTransport()
     with hostile.Server(hostile.answer(hostile.OK)) as server:
         answers = await asyncio.gather(*(send(transport, server.url) for _ in range(50)))
@@ -56,7 +56,7 @@ async def test_many_at_once() -> None:
 
 
 async def test_their_session_stays_open() -> None:
-    """The user's session is used and never closed; its headers are the user's choice and take part."""
+    """The program's session is used and never closed; its default headers are sent."""
     with hostile.Server(hostile.answer(hostile.OK)) as server:
         async with aiohttp.ClientSession(headers={"X-Mine": "1"}, raise_for_status=True) as session:
             transport = AiohttpTransport(session)
@@ -68,14 +68,14 @@ async def test_their_session_stays_open() -> None:
 
 
 async def test_their_status_check_is_off() -> None:
-    """A session that raises for refusals does not do so for ours."""
+    """A session with `raise_for_status` does not raise for our requests."""
     with hostile.Server(hostile.answer(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")) as server:
         async with aiohttp.ClientSession(raise_for_status=True) as session:
             assert 401 == (await send(AiohttpTransport(session), server.url)).status
 
 
 async def test_sleep() -> None:
-    """Sleeping waits and lets others run."""
+    """Sleeping lets other tasks run."""
     begun = time.monotonic()
     await AiohttpTransport().sleep(0.02)
     assert time.monotonic() - begun >= 0.015

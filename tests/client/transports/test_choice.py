@@ -1,4 +1,4 @@
-"""Which transport serves which client, and that choosing loads nothing that is not used."""
+"""Which transport serves which client; choosing one loads no unused library."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TheirClient(httpx2.Client):
 
 
 def test_sync() -> None:
-    """Nothing gives our own transport, a client its adapter, a transport itself behind a guard."""
+    """`None` gives our own transport, a client its adapter, a transport a guard around it."""
     assert StandardTransport is type(create_transport(None))
     with httpx2.Client(verify=EMPTY) as two, httpx.Client(verify=EMPTY) as one, TheirClient(verify=EMPTY) as derived:
         assert {HttpxTransport} == {type(create_transport(client)) for client in (one, two, derived)}
@@ -47,7 +47,7 @@ def test_sync() -> None:
 
 
 async def test_async() -> None:
-    """The same, awaited."""
+    """The same for async clients."""
     assert AiohttpTransport is type(create_async_transport(None))
     async with (
         aiohttp.ClientSession() as session,
@@ -61,7 +61,7 @@ async def test_async() -> None:
 
 
 async def test_anything_else() -> None:
-    """What cannot serve is a TypeError that says what can."""
+    """Anything else is a TypeError that lists what is accepted."""
     async with httpx2.AsyncClient(verify=EMPTY) as asynchronous:
         for wrong in (asynchronous, MineAwaited(), object(), "http://127.0.0.1"):
             with pytest.raises(TypeError, match=r"Plex sends with an httpx2.Client or httpx.Client, or a transport"):
@@ -74,7 +74,7 @@ async def test_anything_else() -> None:
 
 @pytest.mark.long
 def test_nothing_heavy_is_loaded() -> None:
-    """Importing the package loads no HTTP library, and choosing the sync transport no async one."""
+    """Importing the package loads no HTTP library, and the sync transport loads no async one."""
     program = """
 import sys
 import ticketstub.client.transports as transports

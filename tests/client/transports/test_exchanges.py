@@ -1,4 +1,4 @@
-"""What every transport sends and hands back, byte for byte, and when it uses a connection again."""
+"""What every transport sends and returns, byte for byte, and when it reuses a connection."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def fields_of(message: bytes) -> dict[str, bytes]:
     ],
 )
 def test_exactly_the_fields_given(sender: Sender, method: str, body: bytes, length: bytes | None) -> None:
-    """What goes out is the request's fields, Host, and the length where a body is or could be; nothing else."""
+    """Only the request's fields, Host, and the length if there is or could be a body are sent."""
     with hostile.Server(hostile.answer(hostile.OK)) as server:
         sender.send(request(server.url, method, body=body))
         expected = {
@@ -49,7 +49,7 @@ def test_exactly_the_fields_given(sender: Sender, method: str, body: bytes, leng
 
 
 def test_address_goes_out_unchanged(sender: Sender) -> None:
-    """A percent-encoded address is sent as it is written."""
+    """A percent-encoded URL is sent unchanged."""
     path = "/a%2Fb;c='d'/%7Euser/(e)?q=%2B+%C3%BC%27'&uri=server%3A%2F%2Fabc%5B%5D[0]|"
     with hostile.Server(hostile.answer(hostile.OK)) as server:
         sender.send(Request("test", "GET", server.url + path, {}))
@@ -57,14 +57,14 @@ def test_address_goes_out_unchanged(sender: Sender) -> None:
 
 
 def test_value_beyond_ascii_is_utf8(sender: Sender) -> None:
-    """A field's value beyond ASCII goes out in UTF-8."""
+    """A non-ASCII value is sent in UTF-8."""
     with hostile.Server(hostile.answer(hostile.OK)) as server:
         sender.send(request(server.url, headers={"X-Plex-Device": "Küche 🎬"}))
         assert "Küche 🎬".encode() == fields_of(server.requests[0])["x-plex-device"]
 
 
 def test_fields_of_the_reply(sender: Sender) -> None:
-    """A reply's fields are in lower case, without the space around them; of a repeated one the last counts."""
+    """A response's field names are in lower case, values are stripped; of a repeated field the last counts."""
     head = "X-Name:  Küche \r\nX-Two: a\r\nx-two: b\r\nX-Empty:\r\n".encode() + b"X-Old: \xfc\r\n"
     with hostile.Server(hostile.answer(reply(b"ok", head))) as server:
         headers = sender.send(request(server.url)).headers
@@ -91,7 +91,7 @@ def test_fields_of_the_reply(sender: Sender) -> None:
     ],
 )
 def test_replies(sender: Sender, raw: bytes, status: int, body: bytes) -> None:
-    """Every well-formed reply comes back whole, interim ones in the same packet skipped, and the connection stays."""
+    """Every valid response is read whole, interim ones in the same packet are skipped, the connection stays open."""
     with hostile.Server(hostile.answer(raw)) as server:
         for _ in range(2):
             response = sender.send(request(server.url))
@@ -100,7 +100,7 @@ def test_replies(sender: Sender, raw: bytes, status: int, body: bytes) -> None:
 
 
 def test_until_close(sender: Sender) -> None:
-    """A body without a length ends where the connection does."""
+    """A body without a length ends with the connection."""
     with hostile.Server(hostile.answer_and_close(b"HTTP/1.0 200 OK\r\n\r\nthe end")) as server:
         assert b"the end" == sender.send(request(server.url)).body
         assert b"the end" == sender.send(request(server.url)).body
@@ -108,7 +108,7 @@ def test_until_close(sender: Sender) -> None:
 
 
 def test_head_has_no_body(sender: Sender) -> None:
-    """The reply to HEAD has no body, whatever length it names; the connection stays."""
+    """A response to HEAD has no body, whatever its length says; the connection stays open."""
     with hostile.Server(hostile.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n")) as server:
         for _ in range(2):
             assert b"" == sender.send(request(server.url, "HEAD")).body
@@ -116,14 +116,14 @@ def test_head_has_no_body(sender: Sender) -> None:
 
 
 def test_compression_is_left_alone(sender: Sender) -> None:
-    """A compressed body comes back as it came over the wire."""
+    """A compressed body is returned compressed."""
     packed = gzip.compress(b"{}" * 100)
     with hostile.Server(hostile.answer(reply(packed, b"Content-Encoding: gzip\r\n"))) as server:
         assert packed == sender.send(request(server.url)).body
 
 
 def test_redirect_is_not_followed(sender: Sender) -> None:
-    """A redirect is a reply like any other, and cookies are not kept."""
+    """A redirect is returned like any other response, and cookies are not stored."""
     moved = b"HTTP/1.1 302 Found\r\nLocation: /other\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n"
     with hostile.Server(hostile.answer(moved)) as server:
         for _ in range(2):
@@ -136,7 +136,7 @@ def test_redirect_is_not_followed(sender: Sender) -> None:
 
 @pytest.mark.parametrize("name", ["standard", "aiohttp", "aiohttp session"])
 def test_bytes_behind_a_reply(make_sender, name: str) -> None:
-    """Bytes behind a reply are never taken for the next one, the connection is left (httpx takes them, see there)."""
+    """Bytes after a response are never read as the next one; the connection is dropped (httpx: see its module)."""
     sender = make_sender(name)
     with hostile.Server(hostile.answer(hostile.OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")) as server:
         assert b"ok" == sender.send(request(server.url)).body
@@ -158,7 +158,7 @@ def test_closed_while_idle(sender: Sender, method: str) -> None:
 
 
 def test_nothing_is_repeated(sender: Sender) -> None:
-    """A GET whose kept connection breaks before any answer is not sent again: that is for the caller to decide."""
+    """A GET whose connection breaks before any response is not sent again: the caller decides."""
 
     def behave(server: hostile.Server, sock: socket.socket) -> None:
         server.read(sock)
@@ -175,7 +175,7 @@ def test_nothing_is_repeated(sender: Sender) -> None:
 
 
 def test_first_httpx_likewise(make_sender) -> None:
-    """httpx, whose code httpx2 continues, is served by the same adapter."""
+    """The adapter for httpx2 also serves httpx, its predecessor."""
     sender = make_sender("httpx")
     with hostile.Server(hostile.answer(hostile.OK)) as server:
         assert b"ok" == sender.send(request(server.url)).body
@@ -207,7 +207,7 @@ ADDRESSES = [
 
 @every("url", ADDRESSES)
 def test_addresses_refused(sender: Sender, url: str) -> None:
-    """An address that is none is a ValueError that does not repeat it."""
+    """An invalid URL is a ValueError that does not repeat it."""
     with pytest.raises(ValueError, match="an address") as caught:
         sender.send(Request("test", "GET", url, {}))
     assert url not in str(caught.value)

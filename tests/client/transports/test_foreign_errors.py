@@ -1,4 +1,4 @@
-"""What an injected client, session or transport raises reaches the caller as a `PlexError`, with nothing behind it."""
+"""Errors of the program's own client, session or transport become a `PlexError` without a cause."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ PASSED_ON: dict[str, type[BaseException]] = {
 
 
 class Raising:
-    """Something of the program's that raises wherever it is asked to."""
+    """A part of the program that raises at a chosen place."""
 
     def __init__(self, make: Callable[[], BaseException]) -> None:
         self.make = make
@@ -175,7 +175,7 @@ USES: dict[str, Ask] = {
 
 @every("use", USES)
 def test_nothing_foreign_leaves(use: Ask) -> None:
-    """What an injected client raises becomes a PlexError that says it may have been sent, with nothing behind it."""
+    """An error of the program's client becomes a PlexError with `sent=True` and without a cause."""
     with hostile.Server(hostile.answer(PONG)) as server:
         for name, make in ERRORS.items():
             raising = Raising(make)
@@ -189,7 +189,7 @@ def test_nothing_foreign_leaves(use: Ask) -> None:
 
 @every("use", USES)
 def test_what_ends_a_program_passes(use: Ask) -> None:
-    """KeyboardInterrupt, SystemExit, GeneratorExit and a task's cancellation are nobody's error and pass through."""
+    """KeyboardInterrupt, SystemExit, GeneratorExit and cancellation pass through."""
     with hostile.Server(hostile.answer(PONG)) as server:
         for kind in PASSED_ON.values():
             with pytest.raises(kind):
@@ -198,7 +198,7 @@ def test_what_ends_a_program_passes(use: Ask) -> None:
 
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 def test_client_that_is_closed(library: Any) -> None:
-    """A closed client is Unreachable and says that nothing was sent, so that even a sign-in may be repeated."""
+    """A closed client is Unreachable with `sent=False`, so that even a sign-in may be repeated."""
     with hostile.Server(hostile.answer(PONG)) as server:
         client = library.Client(verify=EMPTY)
         client.close()
@@ -217,7 +217,7 @@ def test_client_that_is_closed(library: Any) -> None:
 
 
 def test_session_that_is_closed() -> None:
-    """A closed aiohttp session likewise."""
+    """So is a closed aiohttp session."""
 
     async def ask() -> None:
         session = aiohttp.ClientSession()
@@ -231,7 +231,7 @@ def test_session_that_is_closed() -> None:
 
 @pytest.mark.parametrize("kind", ["aiohttp", "httpx", "httpx2"])
 def test_another_event_loop(kind: str) -> None:
-    """A client whose event loop has ended gives an answer or a PlexError in the next one, never an error of its own."""
+    """A client from an ended event loop gives a response or a PlexError in the next one, never its own error."""
     with hostile.Server(hostile.answer(PONG)) as server:
         first, second = asyncio.Runner(), asyncio.Runner()
 
@@ -256,7 +256,7 @@ def test_another_event_loop(kind: str) -> None:
     "location", ["mailto:a@b", "myapp:callback", "javascript:x()", "http://[", "http://a:b:c/", "x:1"]
 )
 def test_location_that_httpx_cannot_read(make_sender, location: str) -> None:
-    """A redirect at whose address httpx itself fails is a reply that cannot be read, also where nobody follows it."""
+    """A redirect whose URL httpx cannot parse is a malformed reply, although it is not followed."""
     answer = f"HTTP/1.1 302 Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
     with hostile.Server(hostile.answer(answer)) as server:
         for name in ("httpx", "httpx2", "async httpx2"):
@@ -276,7 +276,7 @@ class Silent:
 
 
 def test_transport_that_returns_no_response() -> None:
-    """What is no Response is a MalformedReply that does not repeat it."""
+    """Anything but a Response is a MalformedReply that does not repeat it."""
     with pytest.raises(MalformedReply, match="returned no Response") as caught:
         Plex(transport=Silent(), **OPTIONS).ping()
     assert_no_canary(caught.value)
@@ -284,7 +284,7 @@ def test_transport_that_returns_no_response() -> None:
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_sleeping_and_closing(kind: str) -> None:
-    """A transport that cannot wait or close gives a PlexError too."""
+    """Errors while waiting or closing become a PlexError too."""
     raising = Raising(lambda: KeyError(CANARY))
     options = {**OPTIONS, "retry": Retry(attempts=2, backoff=0.01)}
     if kind == "sync":
@@ -306,7 +306,7 @@ def test_sleeping_and_closing(kind: str) -> None:
 
 
 def test_mistakes_are_found_before_the_transport_is_asked() -> None:
-    """A request that cannot be sent stays a ValueError; the program's transport does not see it."""
+    """A request that cannot be sent is a ValueError; the program's transport does not receive it."""
     raising = Raising(lambda: AssertionError("it was asked"))
     with pytest.raises(ValueError, match="a path starts with one slash"):
         Plex(transport=RaisingTransport(raising), **OPTIONS).at("http://127.0.0.1:9").get("/\\evil")

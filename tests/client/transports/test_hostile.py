@@ -1,4 +1,4 @@
-"""One table of servers that behave badly, against every transport: the exact error, in time, and no secret in it."""
+"""One table of hostile servers for every transport: the exact error, in time, and without a secret."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 
 @dataclass
 class Row:
-    """A behaviour and what must come of it; `also` are transports whose library says something else, rightly or not."""
+    """A behaviour and its expected error; `also` lists transports whose library reports a different one."""
 
     behave: hostile.Behaviour
     error: type[PlexError]
@@ -83,7 +83,7 @@ TABLE = {
 
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
 def test_f_cl_2_each_ends_in_its_error(row: Row, distinct: Sender) -> None:
-    """Whatever a server does, the error is of the right kind, comes in time, and says that the request was sent."""
+    """Whatever a server does, the error has the right class, arrives in time, and says that the request was sent."""
     expected = row.also.get(distinct.name, row.error)
     with hostile.Server(row.behave) as server:
         if expected is None:
@@ -110,7 +110,7 @@ def test_refused(sender: Sender) -> None:
 
 
 def test_black_hole(sender: Sender) -> None:
-    """Where connecting gets no answer at all, the connect time-out ends it, and nothing was sent."""
+    """Without an answer, connecting ends at the connect timeout, and nothing was sent."""
     with hostile.BlackHole() as hole:
         error = unreached(sender, request(f"http://127.0.0.1:{hole.port}"), timeout=TIMEOUT, connect=SHORT)
     assert (TimedOut, False) == (type(error), error.sent)
@@ -124,14 +124,14 @@ def test_black_hole_until_the_deadline(sender: Sender) -> None:
 
 
 def test_no_time_left(sender: Sender) -> None:
-    """A deadline that has passed sends nothing."""
+    """After the deadline nothing is sent."""
     with hostile.Server(hostile.answer(hostile.OK)) as server:
         error = unreached(sender, request(server.url), timeout=-1.0)
     assert (TimedOut, False, 0) == (type(error), error.sent, server.connections)
 
 
 def test_line_break_in_a_field(sender: Sender) -> None:
-    """A field's value that would end its line is refused before anything is sent, without being repeated."""
+    """A value with a line break is refused before anything is sent, and the message does not repeat it."""
     with hostile.Server(hostile.answer(hostile.OK)) as server:
         for value in (f"{CANARY}\r\nX-Evil: 1", f"{CANARY}\nx", f"{CANARY}\0", f"{CANARY}\udc80"):
             with pytest.raises(ValueError, match="the header X-Bad") as caught:
@@ -141,7 +141,7 @@ def test_line_break_in_a_field(sender: Sender) -> None:
 
 
 def test_fields_of_the_transport_are_refused(sender: Sender) -> None:
-    """Host, Content-Length and Transfer-Encoding are the transport's own to write."""
+    """Host, Content-Length and Transfer-Encoding are refused: the transport writes them."""
     for name in ("Host", "content-length", "Transfer-Encoding"):
         with pytest.raises(ValueError, match=f"the header {name} is written by the transport"):
             sender.send(request("http://127.0.0.1:9", headers={name: "1"}))

@@ -1,4 +1,4 @@
-"""Ctrl-C in a real program, whatever it waits for."""
+"""Ctrl-C in a real program, during each kind of wait."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_during_a_silent_reply(program: str) -> None:
 
 @pytest.mark.parametrize("program", [SYNC, ASYNC], ids=["standard", "aiohttp"])
 def test_during_a_stalled_look_up(program: str) -> None:
-    """Ctrl-C while the resolver stalls ends the program at once; nobody waits for the resolver."""
+    """Ctrl-C while the resolver stalls ends the program at once."""
     _interrupted(program, "http://plex.example.test/", None)
 
 

@@ -26,13 +26,13 @@ def loopback(_host: str, port: int) -> list[ResolvedAddress]:
 
 
 def through(port: int, user: str = "") -> dict[str, object]:
-    """Return what leads one of our transports through a proxy on loopback; names lead nowhere without it."""
+    """Return the arguments that lead one of our transports through a loopback proxy; names resolve only there."""
     environ = {"HTTPS_PROXY": f"http://{user}127.0.0.1:{port}", "HTTP_PROXY": f"http://127.0.0.1:{port}"}
     return {"find_proxy": partial(find_proxy, environ=environ)}
 
 
 def test_https_goes_through_a_tunnel(own: str, make_sender: Make, authority: Authority) -> None:
-    """The proxy is asked for a tunnel, with its own credentials, and reads nothing of the request."""
+    """The proxy opens a tunnel for its own credentials, and cannot read the request."""
     with hostile.Server(hostile.answer(hostile.OK), authority.serving("plex.example.test")) as plex:
         behave = partial(hostile.tunnel, target=("127.0.0.1", plex.port))
         with hostile.Server(behave) as proxy:
@@ -49,7 +49,7 @@ def test_https_goes_through_a_tunnel(own: str, make_sender: Make, authority: Aut
 
 @pytest.mark.parametrize("status", [b"403 Forbidden", b"407 Proxy Authentication Required", b"502 Bad Gateway"])
 def test_refused_tunnel(own: str, status: bytes, make_sender: Make) -> None:
-    """A proxy that refuses is the reason, nothing was sent, and its credentials are in no message."""
+    """A proxy's refusal is the reason, nothing was sent, and no message has its credentials."""
     with hostile.Server(hostile.answer_and_close(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")) as proxy:
         sender = make_sender(own, **through(proxy.port, f"me:{CANARY}@"))
         error = unreached(sender, request("https://plex.example.test"))
@@ -59,7 +59,7 @@ def test_refused_tunnel(own: str, status: bytes, make_sender: Make) -> None:
 
 
 def test_silent_proxy(own: str, make_sender: Make) -> None:
-    """A proxy that never answers is left when the connect time-out passes."""
+    """A proxy that never answers is abandoned at the connect timeout."""
     with hostile.Server(hostile.silent) as proxy:
         sender = make_sender(own, **through(proxy.port))
         error = unreached(sender, request("https://plex.example.test"), connect=SHORT)
@@ -67,7 +67,7 @@ def test_silent_proxy(own: str, make_sender: Make) -> None:
 
 
 def test_proxy_that_speaks_something_else(make_sender: Make) -> None:
-    """A proxy whose answer is not HTTP, or goes on behind its end, made no tunnel."""
+    """A proxy whose answer is not HTTP, or has extra bytes, opened no tunnel."""
     for answer in (b"SSH-2.0-OpenSSH\r\n", hostile.OK):
         with hostile.Server(hostile.answer_and_close(answer)) as proxy:
             error = unreached(make_sender("standard", **through(proxy.port)), request("https://plex.example.test"))
@@ -105,7 +105,7 @@ PROXIES: dict[str, hostile.Behaviour] = {
 
 @pytest.mark.parametrize("behave", PROXIES.values(), ids=PROXIES)
 def test_f_cl_2_hostile_proxy(own: str, behave: hostile.Behaviour, make_sender: Make) -> None:
-    """Whatever a proxy does in place of making a tunnel, it is a typed error in time, and the token has not left."""
+    """Whatever a hostile proxy does, the error has a class of ours, arrives in time, and the token was not sent."""
     with hostile.Server(behave) as proxy:
         sender = make_sender(own, **through(proxy.port))
         begun = time.monotonic()
@@ -117,14 +117,14 @@ def test_f_cl_2_hostile_proxy(own: str, behave: hostile.Behaviour, make_sender: 
 
 
 def test_unreachable_proxy(own: str, make_sender: Make) -> None:
-    """A proxy that is not there is what cannot be reached."""
+    """If the proxy is down, the error names the proxy."""
     port = hostile.closed_port()
     error = unreached(make_sender(own, **through(port, f"me:{CANARY}@")), request("https://plex.example.test"))
     assert (False, f"127.0.0.1:{port} cannot be reached: connection refused") == (error.sent, error.message)
 
 
 def test_http_and_loopback_go_directly(own: str, make_sender: Make, authority: Authority) -> None:
-    """Plain http never goes through a proxy, for it would read the token; loopback never does either."""
+    """Plain http and loopback never go through a proxy, which could read the token."""
     with (
         hostile.Server(hostile.silent) as proxy,
         hostile.Server(hostile.answer(hostile.OK)) as plain,
@@ -154,7 +154,7 @@ def test_http_and_loopback_go_directly(own: str, make_sender: Make, authority: A
     ],
 )
 def test_which_proxy(environ: dict[str, str], expected: str | None) -> None:
-    """HTTPS_PROXY comes before ALL_PROXY, small letters before capitals, and NO_PROXY makes exceptions."""
+    """HTTPS_PROXY overrides ALL_PROXY, lower case overrides upper case, and NO_PROXY makes exceptions."""
     proxy = find_proxy(PLEX, environ)
     assert expected == (None if proxy is None else str(proxy.origin))
 
@@ -174,7 +174,7 @@ def test_addresses_in_a_network() -> None:
 
 @pytest.mark.parametrize("url", [f"socks5://me:{CANARY}@p:1", f"http://me:{CANARY}@p:x", f"https://me:{CANARY}@p"])
 def test_proxy_that_cannot_be_used(url: str) -> None:
-    """A proxy of another kind is an error, never a silent way round it; nothing of its address is shown."""
+    """A proxy of another kind is an error, never silently bypassed; the message does not show its address."""
     with pytest.raises(Unreachable) as caught:
         find_proxy(PLEX, {"ALL_PROXY": url})
     assert_no_canary(caught.value)
@@ -182,5 +182,5 @@ def test_proxy_that_cannot_be_used(url: str) -> None:
 
 
 def test_credentials_do_not_print() -> None:
-    """A proxy's credentials are in no repr."""
+    """No repr shows a proxy's credentials."""
     assert CANARY not in repr(find_proxy(PLEX, {"HTTPS_PROXY": f"http://{CANARY}:{CANARY}@p:1"}))

@@ -1,4 +1,4 @@
-"""The reader of replies: the same whatever pieces the bytes come in, and never anything but its own errors."""
+"""The response reader: the same result for any split of the bytes, and only its own errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nab
 
 
 class Pieces(socket.socket):
-    """A socket from which these pieces come, and then the end."""
+    """A socket that receives these pieces and is then closed."""
 
     def __init__(self, pieces: list[bytes]) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ def read(pieces: list[bytes]) -> tuple[Response, bool]:
 @given(st.lists(st.integers(0, len(CHUNKED)), max_size=10))
 @examples(50)
 def test_pieces_do_not_matter(cuts: list[int]) -> None:
-    """A reply reads the same however the network cuts it."""
+    """A response reads the same however the network splits it."""
     edges = [0, *sorted(cuts), len(CHUNKED)]
     response, reusable = read([CHUNKED[start:end] for start, end in pairwise(edges)])
     assert (200, b"abcdefg", True) == (response.status, response.body, reusable)
@@ -55,7 +55,7 @@ def test_pieces_do_not_matter(cuts: list[int]) -> None:
 @example(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n")
 @examples(150)
 def test_any_bytes(some: bytes) -> None:
-    """Whatever bytes come, they are a reply, or the error is one of those that become `MalformedReply`."""
+    """Any bytes are a response, or raise one of the errors that become `MalformedReply`."""
     try:
         response, _ = read([some])
     except (HTTPException, OSError):
@@ -82,7 +82,7 @@ def test_any_bytes(some: bytes) -> None:
     ],
 )
 def test_heads_refused(head: bytes) -> None:
-    """A head that two readers could read in two ways is refused."""
+    """An ambiguous head is refused."""
     with pytest.raises(BadReply):
         read([b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n"])
 
@@ -101,12 +101,12 @@ def test_heads_refused(head: bytes) -> None:
     ],
 )
 def test_reusable(head: bytes, reusable: bool) -> None:
-    """A connection is used again only where the end of the reply is beyond doubt."""
+    """A connection is reused only if the end of the response is certain."""
     assert reusable is read([head])[1]
 
 
 def test_largest_body() -> None:
-    """One byte beyond the largest body is too large, chunked or until the end of the connection."""
+    """One byte over the limit is too large, chunked or until the end of the connection."""
     large = b"a" * (MAX_BODY_SIZE + 1)
     for raw in (b"\r\n" + large, b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(large), large)):
         with pytest.raises(BadReply, match="it is too large"):
@@ -124,14 +124,14 @@ def test_largest_body() -> None:
     ],
 )
 def test_destination(url: str, place: Origin, target: str, host: str) -> None:
-    """An address is split into where it leads and what is asked for there."""
+    """A URL is split into its origin and its request target."""
     assert (place, target) == split_url(url)
     assert host == place.host_header
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="this computer has no IPv6")
 def test_ipv6(own: str, make_sender) -> None:
-    """An IPv6 address in brackets is dialled as such."""
+    """An IPv6 address in brackets is connected to."""
     from tests.client.transports.conftest import failure_of, request
 
     error = failure_of(make_sender(own), request(f"http://[::1]:{hostile.closed_port()}"))

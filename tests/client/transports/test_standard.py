@@ -1,4 +1,4 @@
-"""What is the sync transport's alone: its pool, threads, forks, and how it ends."""
+"""The sync transport: its pool, threads, forks, and closing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def transport():
 
 
 def test_threads_share_one_transport(transport: StandardTransport) -> None:
-    """Many threads send through one transport; each gets its own answer, and no two are on one connection."""
+    """Many threads share one transport; each gets its own response, and no two share a connection."""
 
     def behave(server: hostile.Server, sock: socket.socket) -> None:
         while message := server.read(sock):
@@ -48,7 +48,7 @@ def test_threads_share_one_transport(transport: StandardTransport) -> None:
 
 
 def test_fork(transport: StandardTransport) -> None:
-    """A forked child makes a connection of its own, and leaves the parent's alone."""
+    """A forked child opens its own connection, and the parent's stays usable."""
     with hostile.Server(hostile.answer(hostile.OK)) as server:
         send(transport, server.url)
         if (child := os.fork()) == 0:
@@ -62,7 +62,7 @@ def test_fork(transport: StandardTransport) -> None:
 
 
 def test_last_used_first(transport: StandardTransport) -> None:
-    """Idle connections are kept for each place apart."""
+    """Idle connections are stored for each origin."""
     with hostile.Server(hostile.answer(hostile.OK)) as one, hostile.Server(hostile.answer(hostile.OK)) as other:
         for server in (one, other, one, other):
             send(transport, server.url)
@@ -70,7 +70,7 @@ def test_last_used_first(transport: StandardTransport) -> None:
 
 
 def test_idle_connections_are_few(transport: StandardTransport) -> None:
-    """Beyond its number, the pool closes the connection that has been idle longest."""
+    """A full pool closes the connection that has been idle longest."""
     transport._pool = ConnectionPool(max_size=1)
     with hostile.Server(hostile.answer(hostile.OK)) as one, hostile.Server(hostile.answer(hostile.OK)) as other:
         send(transport, one.url)
@@ -98,14 +98,14 @@ def test_close(transport: StandardTransport) -> None:
 
 
 def test_failed_exchange_closes_its_connection(make_sender) -> None:
-    """What ended badly is not kept: the server sees the connection close."""
+    """A failed exchange closes its connection, and the server notices."""
     with hostile.Server(hostile.silent) as server:
         failure_of(make_sender("standard"), request(server.url), timeout=SHORT)
         assert server.ended.wait(60)
 
 
 def test_dead_first_address(make_sender) -> None:
-    """An address that does not answer takes its share of the time only; the next one is tried in what is left."""
+    """An address that does not answer uses only its share of the time; the next one gets the rest."""
     with hostile.Server(hostile.answer(hostile.OK)) as server, hostile.BlackHole() as hole:
         addresses = [ResolvedAddress(socket.AF_INET, "127.0.0.1", port) for port in (hole.port, server.port)]
         sender = make_sender("standard", resolver=lambda *_: addresses)
@@ -113,7 +113,7 @@ def test_dead_first_address(make_sender) -> None:
 
 
 def test_no_address_answers(make_sender) -> None:
-    """When no address answers, the first one's reason is told."""
+    """If no address answers, the error has the first one's reason."""
     addresses = [ResolvedAddress(socket.AF_INET, "127.0.0.1", hostile.closed_port()) for _ in range(2)]
     sender = make_sender("standard", resolver=lambda *_: addresses)
     error = failure_of(sender, request("http://plex.example.test"))
@@ -121,7 +121,7 @@ def test_no_address_answers(make_sender) -> None:
 
 
 def test_bytes_on_an_idle_connection(make_sender) -> None:
-    """Bytes that come on an idle connection, unasked, are never taken for a reply."""
+    """Bytes that arrive on an idle connection are never read as a response."""
     answered, came = threading.Semaphore(0), threading.Semaphore(0)
 
     def behave(server: hostile.Server, sock: socket.socket) -> None:
@@ -142,7 +142,7 @@ def test_bytes_on_an_idle_connection(make_sender) -> None:
 
 
 def test_request_that_is_not_taken(make_sender) -> None:
-    """A request that the other side does not take ends at the deadline, and says that a part of it was sent."""
+    """A request that the other side does not read fails at the deadline with `sent=True`."""
 
     def behave(server: hostile.Server, _sock: socket.socket) -> None:
         server.stopped.wait(2)
@@ -154,7 +154,7 @@ def test_request_that_is_not_taken(make_sender) -> None:
 
 
 def test_endless_deadline(transport: StandardTransport) -> None:
-    """A deadline that never comes is as good as any other."""
+    """An infinite deadline works."""
     with hostile.Server(hostile.answer(hostile.OK)) as server:
         assert 200 == transport.send(request(server.url), deadline=float("inf"), connect_timeout=float("inf")).status
 
@@ -164,7 +164,7 @@ class TestNames:
     """Name look-up, in both of our own transports."""
 
     def test_stalled(self, name: str, make_sender) -> None:
-        """A resolver that stalls is left behind when the connect time-out passes; nothing was sent."""
+        """A stalled resolver is abandoned at the connect timeout; nothing was sent."""
         released = Event()
         sender = make_sender(name, resolver=lambda *_: released.wait(60) and [])
         error = unreached(sender, request("http://plex.example.test"), connect=SHORT)
@@ -172,7 +172,7 @@ class TestNames:
         assert (TimedOut, False) == (type(error), error.sent)
 
     def test_unknown(self, name: str, make_sender) -> None:
-        """A name that does not exist says so, with a hint."""
+        """An unknown name is reported, with a hint."""
 
         def resolver(*_: object) -> list[ResolvedAddress]:
             raise socket.gaierror(socket.EAI_NONAME, "no such name")
@@ -183,18 +183,18 @@ class TestNames:
         assert error.hint
 
     def test_without_address(self, name: str, make_sender) -> None:
-        """A name without any address is one that could not be looked up."""
+        """A name without an address counts as unknown."""
         error = failure_of(make_sender(name, resolver=lambda *_: []), request("http://plex.example.test"))
         assert "plex.example.test:80 cannot be reached: the name could not be looked up" == error.message
 
     def test_leads_anywhere(self, name: str, make_sender) -> None:
-        """The name goes into the Host header, the address is what is dialled."""
+        """The name is in the Host header, and its address is connected to."""
         with hostile.Server(hostile.answer(hostile.OK)) as server:
             resolver = lambda _host, port: [ResolvedAddress(socket.AF_INET, "127.0.0.1", port)]  # noqa: E731  # one line is enough
             make_sender(name, resolver=resolver).send(request(f"http://plex.example.test:{server.port}"))
             assert f"\r\nHost: plex.example.test:{server.port}\r\n".encode() in server.requests[0]
 
     def test_digits_need_no_resolver(self, name: str, make_sender) -> None:
-        """An address in digits is dialled without asking anybody."""
+        """A numeric address needs no resolver."""
         with hostile.Server(hostile.answer(hostile.OK)) as server:
             make_sender(name, resolver=lambda *_: 1 / 0).send(request(server.url))

@@ -1,4 +1,4 @@
-"""C4: https: bad certificates are refused with the reason, and what was refused has been sent nothing."""
+"""C4: https: bad certificates are refused with the reason, and nothing is sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Make = Callable[..., Sender]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_good_certificate(name: str, make_sender: Make, authority: Authority) -> None:
-    """With a certificate that holds, https works and the connection is used again."""
+    """With a valid certificate https works and the connection is reused."""
     with hostile.Server(hostile.answer(hostile.OK), authority.serving("127.0.0.1")) as server:
         sender = make_sender(name, authority.trusting())
         for _ in range(2):
@@ -36,7 +36,7 @@ def test_good_certificate(name: str, make_sender: Make, authority: Authority) ->
     ],
 )
 def test_bad_certificate(name: str, fault: str, reason: str, make_sender: Make, authority: Authority) -> None:
-    """A certificate that does not hold is named as the reason, and nothing is sent."""
+    """An invalid certificate is the reason of the error, and nothing is sent."""
     host = "127.0.0.2" if fault == "wrong host" else "127.0.0.1"
     context = authority.serving(host, expired=fault == "expired", trusted=fault != "stranger")
     with hostile.Server(hostile.answer(hostile.OK), context) as server:
@@ -47,7 +47,7 @@ def test_bad_certificate(name: str, fault: str, reason: str, make_sender: Make, 
 
 
 def test_wrong_host_by_name(own: str, make_sender: Make, authority: Authority) -> None:
-    """A certificate for another name is refused, whatever address the name leads to."""
+    """A certificate for another name is refused, whatever the name resolves to."""
     with hostile.Server(hostile.answer(hostile.OK), authority.serving("other.example.test")) as server:
         sender = make_sender(own, authority.trusting(), resolver=lambda _host, port: [_loopback(port)])
         error = failure_of(sender, request(f"https://plex.example.test:{server.port}"))
@@ -57,7 +57,7 @@ def test_wrong_host_by_name(own: str, make_sender: Make, authority: Authority) -
 
 @pytest.mark.parametrize("name", NAMES)
 def test_plain_http_behind_https(name: str, make_sender: Make, authority: Authority) -> None:
-    """A port that does not speak TLS is unreachable by https, with a hint."""
+    """A port without TLS is unreachable by https, with a hint."""
 
     def behave(_server: hostile.Server, sock: socket.socket) -> None:
         sock.recv(65536)
@@ -71,7 +71,7 @@ def test_plain_http_behind_https(name: str, make_sender: Make, authority: Author
 
 
 def test_silent_handshake(own: str, make_sender: Make, authority: Authority) -> None:
-    """A server that accepts and never answers the TLS handshake is left when the connect time-out passes."""
+    """A server that never answers the TLS handshake is abandoned at the connect timeout."""
 
     def behave(server: hostile.Server, _sock: socket.socket) -> None:
         server.stopped.wait(2)
@@ -83,7 +83,7 @@ def test_silent_handshake(own: str, make_sender: Make, authority: Authority) -> 
 
 
 def test_default_context_checks() -> None:
-    """Without a context of the user's own, names and certificates are checked, and TLS is 1.2 at least."""
+    """The default context checks names and certificates, and requires TLS 1.2."""
     context = create_default_ssl_context()
     assert (True, ssl.CERT_REQUIRED) == (context.check_hostname, context.verify_mode)
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
