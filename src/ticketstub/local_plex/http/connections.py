@@ -1,10 +1,10 @@
-"""Connections of the HTTP server, bounded where the server library leaves them unbounded.
+"""Connections of the HTTP server, with the limits that the server library lacks.
 
-Rule: a request's head may be so long and take so long, and a connection on which nothing happens ends; what is refused
-here is refused without a body, for too little is known to ask for its format. Only so many requests may wait on one
-connection, and a client must read what it is sent: otherwise the connection is closed. The library is kept from logging
-requests and from trusting forwarded fields. An offer of another protocol is never taken: Java's HTTP library makes one
-(`Upgrade: h2c`) with every request, and the parser would hand what follows, a form for example, to that protocol.
+Rule: the head of a request has a limit in bytes and in seconds, and an idle connection is closed. A refusal here has no
+body, because the format of the request is not known yet. The number of queued requests on a connection is limited, and
+a client must read its replies; otherwise the connection is closed. The library neither logs requests nor trusts
+forwarded fields. An offer to upgrade the protocol is ignored: Java's HTTP library sends one (`Upgrade: h2c`) with every
+request, and the parser would treat what follows, such as a form, as that protocol.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from ticketstub.local_plex.http.response import LOCAL_PLEX_HEADER
 from ticketstub.local_plex.settings import Settings
 
 Application = Callable[..., Awaitable[None]]
-"""An ASGI application; the library's own type is narrower than the specification."""
+"""An ASGI application; the library's type is narrower than the specification."""
 
 BACKLOG = 512
 """How many connections may wait to be accepted."""
 
 MAX_QUEUED_REQUESTS = 16
-"""How many requests may wait on one connection behind the one that is being answered (HTTP pipelining)."""
+"""How many requests may be queued on a connection (HTTP pipelining)."""
 
-# The parser reads everything that it is given. Small pieces let a connection be closed before all of its requests are
-# parsed, and are how precisely the size of an unfinished head is known.
+# The parser parses all data that it gets. Small pieces allow closing a connection before all of its requests are
+# parsed, and determine how precisely the size of an incomplete head is known.
 _PIECE_SIZE = 1024
 
 _UPGRADE_FIELD = re.compile(rb"(?im)^upgrade(?=[ \t]*:)")
 
 
 def build_uvicorn_config(app: Application, settings: Settings) -> uvicorn.Config:
-    """Return the server library's configuration for an application, ready to be used."""
+    """Return the server library's configuration, ready for use."""
     config = uvicorn.Config(
         app,
         http=HttpConnection,
@@ -51,7 +51,7 @@ def build_uvicorn_config(app: Application, settings: Settings) -> uvicorn.Config
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        date_header=False,  # the application writes it, by its own clock
+        date_header=False,  # the application writes it, with the instance's clock
         headers=[LOCAL_PLEX_HEADER],
         limit_concurrency=settings.max_connections,
         timeout_keep_alive=settings.keep_alive_seconds,
@@ -64,10 +64,10 @@ class HttpConnection(HttpToolsProtocol):
     """One connection.
 
     Args:
-        config: the server library's.
-        state: what the server library knows of all connections.
+        config: the server library's configuration.
+        state: the server library's record of all connections.
         settings: the limits.
-        keep_alive: seconds that idle connections are kept, by port, where they are not the settings'.
+        keep_alive: how many seconds to keep an idle connection, by port; other ports use the settings' value.
     """
 
     def __init__(
@@ -83,26 +83,26 @@ class HttpConnection(HttpToolsProtocol):
         self._unread_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base has it
-        """Begin, with the idle time of this port."""
+        """Start, with the idle time of this port."""
         super().connection_made(transport)
         port = self.server[1] if self.server else None
         self.timeout_keep_alive = self._keep_alive.get(port or 0, self.timeout_keep_alive)
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Cancel the timer."""
         self._cancel_head_timer()
         super().connection_lost(exc)
 
     def close_gracefully(self) -> None:
-        """Close once what was asked is answered; at once where nothing was, or a body is still to come."""
+        """Close after the current reply; at once if the connection is idle or a body is incomplete."""
         if self._in_body:
             self.transport.abort()
         else:
             self.shutdown()
 
     def close_if_serving(self, scope: Scope) -> None:
-        """End this connection if a request came on it: once what was sent has left, or by a reset if nothing was."""
+        """Close this connection if the request came on it: after pending data, or with a reset if nothing was sent."""
         if self.client != scope["client"] or self.server != scope["server"]:
             return
         if self.cycle.response_started:
@@ -111,28 +111,28 @@ class HttpConnection(HttpToolsProtocol):
             reset_connection(self.transport)
 
     def on_message_begin(self) -> None:
-        """Note that a head begins: what came before it in this piece is not part of it."""
+        """Start to count a head; earlier bytes of this piece do not belong to it."""
         self._in_head, self._head_bytes = True, -self._piece_bytes
         if not self.transport.is_closing():
             super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Note that a head is over; close the connection if too many requests wait on it."""
+        """Stop to count the head; reset the connection if too many requests are queued."""
         self._in_head, self._in_body = False, True
         self._cancel_head_timer()
         if self.transport.is_closing():
             return
         super().on_headers_complete()
         if len(self.pipeline) > MAX_QUEUED_REQUESTS:
-            reset_connection(self.transport)  # what was sent is of no use to a client that did not wait for it
+            reset_connection(self.transport)  # such a client does not wait for replies
 
     def on_message_complete(self) -> None:
-        """Note that a body is over."""
+        """Note the end of a body."""
         self._in_body = False
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Parse piece by piece, and count the bytes of a head that is not over; the application counts whole heads."""
+        """Parse piece by piece, and limit the size of an incomplete head; the application limits complete ones."""
         for piece in _split_pieces(data):
             self._piece_bytes = len(piece)
             super().data_received(piece if self._in_body else _mask_upgrade(piece))
@@ -142,13 +142,11 @@ class HttpConnection(HttpToolsProtocol):
             if self.transport.is_closing():
                 return
         is_responding = self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr]  # unset first
-        if (
-            self._head_timer is None and self.timeout_keep_alive_task is None and not is_responding
-        ):  # no clock of the library runs
-            self._start_head_timer()
+        if self._head_timer is None and self.timeout_keep_alive_task is None and not is_responding:
+            self._start_head_timer()  # the library runs no timer
 
     def drop_if_stalled(self) -> None:
-        """Drop a client that since the last look has read nothing of the same answer; a slow one has until the next."""
+        """Drop a client that has read nothing of the same reply since the last check; a slow one is kept."""
         unread_bytes = self.transport.get_write_buffer_size()
         if self._checked_cycle == self.cycle and 0 < self._unread_bytes <= unread_bytes:
             reset_connection(self.transport)
@@ -177,7 +175,7 @@ class HttpConnection(HttpToolsProtocol):
 
 
 def reset_connection(transport: asyncio.Transport) -> None:
-    """End a connection so that the other side is told of a failure, not of an end."""
+    """Close a connection with a reset, so that the client sees a failure and not a regular end."""
     connection = transport.get_extra_info("socket")
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -185,7 +183,7 @@ def reset_connection(transport: asyncio.Transport) -> None:
 
 
 def _split_pieces(data: bytes) -> Iterator[bytes]:
-    """Cut data into pieces, between two lines where that is possible."""
+    """Split data into pieces, between two lines if possible."""
     start = 0
     while start < len(data):
         end = start + _PIECE_SIZE

@@ -1,8 +1,8 @@
-"""What goes out: one answer, and the header fields that each kind of place sends with every one of them.
+"""One response, and the header fields that plex.tv and media servers send with every response.
 
-Rule: all that can be known beforehand is a constant. The fields are the observed ones, plex.tv's of 2023 and a media
-server's; an ETag is left out (ours: it would be one on a token's body), and so are cookies. Every answer also says
-that it is no Plex: the listener adds that field, for it answers by itself where a request cannot be read at all.
+Rule: what is known in advance is a constant. The fields are observed: plex.tv's of 2023 and a media server's. ETag (it
+would be one of a body with a token) and cookies are left out. Every response also says that it does not come from Plex.
+The server adds that field, because it also answers requests that cannot be parsed.
 """
 
 from __future__ import annotations
@@ -33,33 +33,33 @@ def _add_content_type(headers: Headers, media_type: str) -> Headers:
 
 
 PLEX_TV_HEADERS = {form: _add_content_type(_REVALIDATE_HEADERS, form.media_type) for form in Format}
-"""The fields of plex.tv's answers, by format."""
+"""The fields of plex.tv's responses, by format."""
 
 PLEX_TV_401_HEADERS = {form: _add_content_type(_NO_CACHE_HEADERS, form.media_type) for form in Format}
-"""The fields of its 401, which is not kept."""
+"""The fields of plex.tv's 401, which must not be cached."""
 
 PLEX_TV_BODILESS_HEADERS = _REVALIDATE_HEADERS
-"""The fields of its answers without body."""
+"""The fields of plex.tv's responses without a body."""
 
 _MEDIA_SERVER_COMMON_HEADERS: Headers = [(b"x-plex-protocol", b"1.0"), (b"cache-control", b"no-cache")]
 MEDIA_SERVER_HEADERS = {
     Format.XML: _add_content_type(_MEDIA_SERVER_COMMON_HEADERS, "text/xml;charset=utf-8"),
     Format.JSON: _add_content_type(_MEDIA_SERVER_COMMON_HEADERS, "application/json"),
 }
-"""The fields of a media server's answers, by format."""
+"""The fields of a media server's responses, by format."""
 
 MEDIA_SERVER_HTML_HEADERS = _add_content_type(_MEDIA_SERVER_COMMON_HEADERS, "text/html")
-"""The fields of its refusals."""
+"""The fields of a media server's refusals."""
 
 
 class OutgoingResponse:
-    """One answer.
+    """One response.
 
     Attributes:
         status: the HTTP status.
-        headers: its fields, but for those that the listener adds; never changed in place.
-        body: its body.
-        closes: whether the connection ends with it.
+        headers: the header fields, without those that the server adds. The list is shared: replace it, never change it.
+        body: the body.
+        closes_connection: whether the connection is closed afterwards.
     """
 
     __slots__ = ("body", "closes_connection", "headers", "status")

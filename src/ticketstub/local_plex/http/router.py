@@ -1,8 +1,8 @@
-"""The router: the wire's calls by path and method.
+"""The router: finds the route of a request by path and method.
 
-Rule: what can be asked is what the wire has a call for. A route reads its call from the request, lets one handler
-answer it, and has the call write the reply; a handler sees one small object, never ASGI. A path without parameters is
-found by itself, one with parameters (`/api/v2/pins/{id}`) by its pieces; the former goes first.
+Rule: every route is a call of `protocol`. A route reads its call from the request, passes it to one handler, and lets
+the call write the reply. A handler sees a `RequestContext`, never ASGI. A path without parameters is looked up whole
+and takes precedence; a path with parameters (`/api/v2/pins/{id}`) is matched segment by segment.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ticketstub.protocol.codec import Format
 ServerT = TypeVar("ServerT")
 CallerT = TypeVar("CallerT")
 ValueT = TypeVar("ValueT")
-CallT = TypeVar("CallT", bound="Call[Any]")  # what it is answered with, its handler says
+CallT = TypeVar("CallT", bound="Call[Any]")  # the handler determines the type of its reply
 
 IdentifierRule = Literal["required", "disputed", "not asked", "by the handler"]
 Dialect = Literal["v2", "legacy"]
@@ -26,13 +26,13 @@ ANY_METHOD = "*"
 
 
 class RequestContext(Generic[ServerT, CallerT]):
-    """One request being answered.
+    """One request that a handler answers.
 
     Attributes:
-        place: where it is asked: plex.tv, or one media server.
-        asked: the request.
-        caller: who asks, by token. There is none on a route without token: looking at it is an error.
-        token: that token, as it was sent.
+        server: what received the request: plex.tv or a media server.
+        request: the request.
+        caller: the caller, identified by its token. It is not set on a route without a token.
+        token: the token as it was sent; not set either.
     """
 
     __slots__ = ("caller", "request", "server", "token")
@@ -45,21 +45,19 @@ class RequestContext(Generic[ServerT, CallerT]):
 
 
 class Route(Generic[ServerT, CallerT]):
-    """One call that can be asked, and its handler.
+    """A call and its handler.
 
     Args:
         call_type: the call.
-        handle: answers it; with the reply's value, or with a whole `OutgoingResponse` where that is none of JSON and
-            XML.
-        read: reads the call from a request; by default from the query (of a GET from a form, too), or from the body
-            where the call says so.
+        handle: the handler; it returns the reply's value, or an `OutgoingResponse` if that is neither JSON nor XML.
+        read: reads the call from a request; by default from its parameters.
         write: writes the reply; by default the call does.
-        authorize: refuses callers that this call is not for, before its parameters are looked at.
-        client_identifier: whether the request must name a client, and whether its handler is the one to say so.
-        token_kinds: the kinds of token that may ask; any other is refused as unknown.
-        dialect: how it says no: as plex.tv's v2, or as its older API.
-        response_format: the one format of its answers, whatever is asked for.
-        any_method: whether every HTTP method is taken (documented for one call).
+        authorize: refuses callers without access, before the parameters are read.
+        client_identifier: whether the request must have a client identifier, and whether the handler checks that.
+        token_kinds: the accepted kinds of token; others are refused as unknown. `None` selects the server's default.
+        dialect: the form of refusals: that of plex.tv's v2 or of its older API.
+        response_format: the format of all replies, whatever the client accepts; `None` lets the client choose.
+        any_method: whether every HTTP method is accepted (documented for one call).
     """
 
     __slots__ = (
@@ -102,7 +100,7 @@ class Route(Generic[ServerT, CallerT]):
         self.needs_token = call_type.http.needs_token
         self.status = call_type.http.status
         self.client_identifier = client_identifier
-        # What a handler returns is what its own call writes: checked by the types above, forgotten in the table.
+        # The types above check that the call can write what the handler returns; the table does not keep them.
         self._read: Callable[[IncomingRequest], Call[Any]] = read or _make_reader(call_type)
         self.has_custom_reader = read is not None
         self._handle: Callable[..., Awaitable[object]] = handle
@@ -110,7 +108,7 @@ class Route(Generic[ServerT, CallerT]):
         self._authorize = authorize
 
     async def reply(self, context: RequestContext[ServerT, CallerT]) -> bytes | OutgoingResponse:
-        """Answer a visit with the bytes of the reply, or the handler's own answer; raises what handlers raise."""
+        """Return the bytes of the reply, or the handler's own response; raises what handlers raise."""
         if self._authorize is not None:
             self._authorize(context.server, context.caller)
         call = self._read(context.request)
@@ -126,7 +124,7 @@ RoutesByMethod = dict[str, Route[ServerT, CallerT]]
 
 
 class Router(Generic[ServerT, CallerT]):
-    """The routes of one kind of place."""
+    """The routes of plex.tv or of a media server."""
 
     def __init__(self, routes: Iterable[Route[ServerT, CallerT]]) -> None:
         self._exact: dict[str, RoutesByMethod[ServerT, CallerT]] = {}
@@ -138,7 +136,7 @@ class Router(Generic[ServerT, CallerT]):
                 self._exact.setdefault(route.path_template, {})[route.method] = route
 
     def find(self, request: IncomingRequest, path: str) -> RoutesByMethod[ServerT, CallerT] | None:
-        """Find the routes of a path, and put what stands in it among the request's parameters."""
+        """Find the routes of a path by method, and set the request's path parameters."""
         if (methods := self._exact.get(path)) is not None:
             return methods
         segments = path.split("/")
@@ -167,5 +165,5 @@ def _match_segments(pattern: tuple[str, ...], segments: list[str]) -> dict[str, 
 def _make_reader(call_type: type[CallT]) -> Callable[[IncomingRequest], CallT]:
     if not call_type.__struct_fields__:
         call = call_type()
-        return lambda _asked: call
-    return lambda asked: read_call(call_type, asked.parameters | asked.path_parameters)
+        return lambda _request: call
+    return lambda request: read_call(call_type, request.parameters | request.path_parameters)

@@ -1,14 +1,15 @@
-"""Sockets, the HTTP server on them, and the thread in which it may run.
+"""Sockets, the HTTP server on them, and a thread to run it in.
 
-Rule: an address is taken before anything is said about it, and never shared with another program. One port speaks http
-and, where there is a certificate, https, as the first byte of a connection says: a real media server does so at its one
-port (observed). Of the server library only the connections are used.
+Rule: an address is bound before it is advertised, and never shared with another program. A port speaks HTTP and, with a
+TLS context, also HTTPS; the first byte of a connection selects one, as on the single port of a real media server
+(observed). Only the connection class of the server library is used.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import ssl
 import sys
@@ -24,36 +25,36 @@ from ticketstub.local_plex.http.connections import BACKLOG, Application, HttpCon
 from ticketstub.local_plex.http.request import Scope
 from ticketstub.local_plex.settings import Settings
 
-# One would let newcomers wait for many rounds of a busy loop; all who wait would make its rounds long.
+# With 1, new clients would wait for many rounds of a busy loop; without a limit, its rounds would take long.
 _ACCEPTS_PER_ROUND = 4
-_TLS_HANDSHAKE = b"\x16"  # the kind of a TLS record that begins a connection (RFC 8446, 5.1)
+_TLS_HANDSHAKE = b"\x16"  # the record type that starts a TLS connection (RFC 8446, 5.1)
 _STOP_TIMEOUT = 10.0
 _MAX_POLL_INTERVAL = 0.02
 _CUT_TIMEOUT = 1.0
 
 
 class ListenError(Exception):
-    """An address cannot be listened on; the message says which and why."""
+    """The server cannot listen on an address; the message says which and why."""
 
 
 class PortInUse(ListenError):
-    """Another program listens on the port.
+    """Another program is listening on the port.
 
     Attributes:
-        port: that one.
+        port: the port.
     """
 
     def __init__(self, host: str, port: int) -> None:
-        super().__init__(f"port {port} of {host} is in use by another program: end that, or name another port")
+        super().__init__(f"port {port} of {host} is in use by another program: stop it, or choose another port")
         self.port = port
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take an address and listen there; port 0 takes a free one.
+    """Bind an address and listen on it; port 0 selects a free port.
 
     Raises:
-        PortInUse: another program has it.
-        ListenError: it cannot be taken for another reason.
+        PortInUse: another program is listening on it.
+        ListenError: binding fails for another reason.
     """
     listener = bind(host, port)
     listener.listen(BACKLOG)
@@ -61,32 +62,27 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take an address without listening there: whoever connects is refused. Raises as `listen`."""
+    """Bind an address without listening: connections are refused. Raises what `listen` raises."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if sys.platform != "win32":  # there it would share the port; here it only skips the wait after a restart
+        if sys.platform != "win32":  # on Windows it would share the port; elsewhere it avoids a wait after a restart
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise _build_listen_error(host, port, error) from None
+        is_denied = error.errno == errno.EACCES
+        if error.errno == errno.EADDRINUSE or (is_denied and port and sys.platform == "win32"):
+            raise PortInUse(host, port) from None
+        if is_denied:
+            raise ListenError(f"this user may not listen on port {port} of {host}: choose another port") from None
+        raise ListenError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
     listener.settimeout(0)
     return listener
 
 
-def _build_listen_error(host: str, port: int, error: OSError) -> ListenError:
-    import errno  # only failures need it
-
-    if error.errno == errno.EADDRINUSE or (error.errno == errno.EACCES and port and sys.platform == "win32"):
-        return PortInUse(host, port)
-    if error.errno == errno.EACCES:
-        return ListenError(f"port {port} of {host} is not for this user to take: name another one")
-    return ListenError(f"{host}:{port} cannot be listened on: {error.strerror or error}")
-
-
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Make the fastest event loop there is here that can look at sockets."""
+    """Create the fastest event loop for this system that can watch sockets."""
     if sys.platform == "win32":
         return asyncio.SelectorEventLoop()
     import uvloop  # it does not exist for Windows
@@ -95,42 +91,42 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 class ConnectionAcceptor:
-    """Accepts connections, and lets each in by TLS or without it.
+    """Accepts connections with or without TLS.
 
-    The first byte is looked at and not taken, so whoever is let in sees all that came, from the client's own address.
-    Who says nothing is let go after a while, and only so many may be undecided at once.
+    It peeks at the first byte, so that the protocol receives everything that the client sent, from the client's own
+    address. A silent client is disconnected, and the number of undecided connections is limited.
 
     Args:
-        protocol: makes what is told of a connection that was let in.
-        timeout: how long a client may take to say the first byte, and then to agree on TLS.
-        max_pending: how many may be undecided at once.
-        retry_seconds: how long nobody is accepted when the system has no file left for one.
+        protocol: makes the protocol of an accepted connection.
+        timeout: how many seconds a client has for its first byte, and then for the TLS handshake.
+        max_pending: how many connections may be undecided at once.
+        retry_seconds: how long to wait if the system has no free file descriptor.
     """
 
     def __init__(
         self, protocol: Callable[[], asyncio.Protocol], *, timeout: float, max_pending: int, retry_seconds: float = 1.0
     ) -> None:
         self.ssl_context: ssl.SSLContext | None = None
-        """What TLS is ended with; without it nobody is looked at."""
+        """The TLS context; without it, no connection is inspected."""
         self.on_tls_failure: Callable[[int], None] = lambda _port: None
-        """Told of the port at which TLS could not be agreed on."""
+        """Called with the port of a failed TLS handshake."""
         self._loop = asyncio.get_running_loop()
         self._protocol = protocol
         self._timeout = timeout
         self._max_pending = max_pending
         self._retry_seconds = retry_seconds
         self._listeners: list[socket.socket] = []
-        self._pending: dict[asyncio.Task[None], int] = {}  # and the port that each came to
+        self._pending: dict[asyncio.Task[None], int] = {}  # and the port of each
         self.handshaking = 0
-        """How many are being let in, of whom nobody else knows yet."""
+        """How many connections are being handed to their protocol, and are not yet among the server's connections."""
 
     def add_listener(self, listener: socket.socket) -> None:
-        """Accept what comes to a listening socket, until it is closed here."""
+        """Accept connections on a listening socket, until `close`."""
         self._listeners.append(listener)
         self._start_accepting(listener)
 
     def close(self, port: int | None = None) -> None:
-        """Close the listening sockets, of one port or all, and let go who is undecided there."""
+        """Close the listening sockets and the undecided connections, of one port or of all."""
         for listener in [each for each in self._listeners if port in {None, each.getsockname()[1]}]:
             self._listeners.remove(listener)
             self._loop.remove_reader(listener)
@@ -149,7 +145,7 @@ class ConnectionAcceptor:
                 client, _address = listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
-            except OSError:  # no file is left: asking again at once would help nobody
+            except OSError:  # no free file descriptor: retrying at once would not help
                 self._loop.remove_reader(listener)
                 self._loop.call_later(self._retry_seconds, self._start_accepting, listener)
                 return
@@ -170,13 +166,13 @@ class ConnectionAcceptor:
                 if first == _TLS_HANDSHAKE:
                     tls_options = {"ssl": self.ssl_context, "ssl_handshake_timeout": self._timeout}
             if not tls_options and (task := asyncio.current_task()):
-                self._pending.pop(task)  # a request may begin at once, and is not cut any more
+                self._pending.pop(task)  # a request may begin now, and must not be interrupted
             self.handshaking += 1
             try:
                 await self._loop.connect_accepted_socket(self._protocol, client, **tls_options)
             finally:
                 self.handshaking -= 1
-        except OSError:  # gone, silent, or no TLS that can be agreed on
+        except OSError:  # closed, silent, or a failed handshake
             client.close()
             if tls_options:
                 self.on_tls_failure(port)
@@ -200,8 +196,8 @@ class HttpServer:
     Args:
         app: the application.
         settings: the limits.
-        keep_alive: seconds that idle connections are kept, by port, where they are not the settings'.
-        ssl_context: what TLS is ended with, on every port beside plain http; left out, there is no TLS at first.
+        keep_alive: how many seconds to keep idle connections, by port; other ports use the settings' value.
+        ssl_context: the TLS context for every port, beside plain HTTP; without it, TLS is off at first.
     """
 
     def __init__(
@@ -213,19 +209,19 @@ class HttpServer:
     ) -> None:
         config = build_uvicorn_config(app, settings)
         self.state = ServerState()
-        """What connections and requests there are."""
+        """The server library's record of connections and requests."""
         self.state.default_headers = config.encoded_headers
         self._settings = settings
         protocol = partial(HttpConnection, config, self.state, settings, keep_alive)
         self.acceptor = ConnectionAcceptor(
             protocol, timeout=settings.head_seconds, max_pending=settings.max_connections
         )
-        """Accepts connections, and speaks TLS once it has a context."""
+        """Accepts the connections."""
         self.acceptor.ssl_context = ssl_context
         self._drop_stalled_clients()
 
     def _drop_stalled_clients(self) -> None:
-        """See to it that clients read what they are sent."""
+        """Drop clients that do not read their replies, now and at intervals."""
         for connection in self._list_connections():
             connection.drop_if_stalled()
         self._next_check = asyncio.get_running_loop().call_later(
@@ -233,27 +229,27 @@ class HttpServer:
         )
 
     def open_port(self, listener: socket.socket) -> None:
-        """Listen at an address that is taken."""
+        """Start to listen on a bound socket."""
         listener.listen(BACKLOG)
         self.acceptor.add_listener(listener)
 
     async def close_port(self, port: int) -> None:
-        """Listen on a port no longer, and cut its connections."""
+        """Stop listening on a port and abort its connections."""
         self.acceptor.close(port)
         for connection in self._list_connections_on(port):
             connection.transport.abort()
         deadline = time.monotonic() + _CUT_TIMEOUT
-        while self._list_connections_on(port) and time.monotonic() < deadline:  # noqa: ASYNC110  # nothing tells of it
+        while self._list_connections_on(port) and time.monotonic() < deadline:  # noqa: ASYNC110  # there is no event for it
             await asyncio.sleep(0.001)
         await asyncio.sleep(0)
 
     async def close(self) -> None:
-        """Accept nothing more, answer what is under way for the settings' seconds, then cut what is left."""
+        """Stop accepting, give open requests `stop_seconds` to finish, then abort the rest."""
         self.acceptor.close()
         self._next_check.cancel()
         state, deadline, wait = self.state, time.monotonic() + self._settings.stop_seconds, 0.0
         while (state.connections or state.tasks or self.acceptor.handshaking) and time.monotonic() < deadline:
-            for connection in self._list_connections():  # also those that came at the last moment
+            for connection in self._list_connections():  # including the most recent ones
                 connection.close_gracefully()
             await asyncio.sleep(wait)
             wait = min(wait + 0.001, _MAX_POLL_INTERVAL)
@@ -261,10 +257,10 @@ class HttpServer:
             task.cancel()
         for connection in self._list_connections():
             connection.transport.abort()
-        await asyncio.sleep(0)  # the connections learn of it before the loop ends
+        await asyncio.sleep(0)  # the connections are notified before the loop ends
 
     def close_connection(self, scope: Scope) -> None:
-        """End the connection of a request, once what was sent on it has left."""
+        """Close the connection of a request, after its pending data is sent."""
         for connection in self._list_connections():
             connection.close_if_serving(scope)
 
@@ -276,18 +272,18 @@ class HttpServer:
 
 
 ServeFunction = Callable[[Callable[[], None], asyncio.Event], Coroutine[None, None, None]]
-"""Serves until the event is set; calls the function when it is ready."""
+"""Serves until the event is set, and calls the function when it is ready."""
 
 
 @contextlib.contextmanager
 def run_in_thread(serve: ServeFunction, name: str) -> Generator[None, None, None]:
-    """Serve for as long as the `with` lasts, in a thread with an event loop of its own.
+    """Serve in a thread with its own event loop for the duration of the `with` block.
 
-    Whoever enters is let in when it is ready, and what goes wrong is raised there; on leaving it is over in seconds.
+    The block starts when the server is ready. An error of the server is raised here.
 
     Args:
-        serve: what is run.
-        name: the thread's.
+        serve: the server.
+        name: the thread's name.
     """
     ready, failure = threading.Event(), list[BaseException]()
     runner, stop = asyncio.Runner(loop_factory=new_event_loop), asyncio.Event()
@@ -296,7 +292,7 @@ def run_in_thread(serve: ServeFunction, name: str) -> Generator[None, None, None
         try:
             with runner:
                 runner.run(serve(ready.set, stop))
-        except BaseException as error:  # noqa: BLE001  # it is raised again where it was entered
+        except BaseException as error:  # noqa: BLE001  # raised again in the calling thread
             failure.append(error)
         finally:
             ready.set()
@@ -308,7 +304,7 @@ def run_in_thread(serve: ServeFunction, name: str) -> Generator[None, None, None
         if not failure:
             yield
     finally:
-        with contextlib.suppress(RuntimeError):  # it ended by itself
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
             runner.get_loop().call_soon_threadsafe(stop.set)
         thread.join(_STOP_TIMEOUT)
     if failure:

@@ -1,9 +1,9 @@
-"""Where a browser may be sent after an approval: the rules for `forwardUrl`.
+"""The rules for `forwardUrl`: where a browser may go after an approval.
 
-Rule: a URL is taken only if this module and a browser cannot read it differently: it is matched character by character
-before anything parses it (a browser takes a backslash for a slash and `2130706433` for 127.0.0.1). By itself the
-browser goes to this site or to loopback; to any other host only by the user's own click, and nothing is ever appended
-to a URL. All of that is ours; that Plex goes to http and https only is observed.
+Rule: a URL is accepted only if a browser cannot read it differently from this module. It is matched character by
+character before it is parsed, because a browser reads a backslash as a slash and `2130706433` as 127.0.0.1. The browser
+is redirected to this site and to loopback only; any other host needs a click of the user. Nothing is ever appended to
+a URL. These rules are this project's; that Plex accepts http and https only is observed.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 class ForwardUrl(msgspec.Struct, frozen=True):
-    """A URL that a browser may be sent to.
+    """An accepted URL.
 
     Attributes:
         url: the URL, with scheme and host in lower case.
-        host: host and port, as they are shown.
+        host: host and port, for display.
         is_automatic: whether the browser goes there without a click.
     """
 
@@ -40,7 +40,7 @@ class ForwardUrl(msgspec.Struct, frozen=True):
 
 
 def parse_forward_url(text: str, own_host: str) -> ForwardUrl | None:
-    """Judge a `forwardUrl`; `None` where it is not taken.
+    """Parse a `forwardUrl`; return `None` if it is not accepted.
 
     Args:
         text: the URL, decoded once.
@@ -58,7 +58,7 @@ def parse_forward_url(text: str, own_host: str) -> ForwardUrl | None:
 
 
 def _normalize_host(host: str) -> str | None:
-    """Return a host that has one spelling only; an address in any other spelling than its usual one is none."""
+    """Return a host in its only valid spelling; `None` for an address in an unusual one."""
     try:
         if host.startswith("["):
             IPv6Address(host[1:-1])
