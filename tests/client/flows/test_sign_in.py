@@ -14,6 +14,7 @@ from keyring.backends.null import Keyring as NullKeyring
 from tests.client.flows.jwts import KEY, WEEK, claims_of, exchanged, nonce, plex_jwt, published
 from tests.client.flows.stepping import HERE
 from tests.client.flows.walking import NOW, OPAQUE, RESET, UNAUTHORIZED, USER, Walker, error, ok
+from tests.tables import every
 from ticketstub.client.config import CallSettings, Retry
 from ticketstub.client.flows.sign_in import SignInOptions, load_app_device, sign_in
 from ticketstub.client.sign_ins import Browser, LinkCode, Password, PendingState
@@ -649,6 +650,13 @@ def test_what_is_refused_at_once(make: Any) -> None:
     """An invalid URL or name is an error before anything is sent."""
     with pytest.raises(ValueError, match=r"."):
         make()
+
+
+@every("method", ["browser", LinkCode, None])
+def test_what_is_no_method(method: Any) -> None:
+    """What is no method, such as its class or name, is a TypeError before anything is sent."""
+    with pytest.raises(TypeError, match=r"LinkCode\(\.\.\.\)"):
+        SignInOptions(method=method)
 
 
 @pytest.mark.parametrize("password", ["hunter2", Secret("hunter2")])

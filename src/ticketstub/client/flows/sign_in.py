@@ -75,6 +75,7 @@ class SignInOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Raises:
         ValueError: the app or the profile is not a valid name.
+        TypeError: the method is not one.
     """
 
     method: Browser | LinkCode | Password = Browser()
@@ -90,6 +91,8 @@ class SignInOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         Entry.create(PLEX_TV, self.profile, self.app)
+        if not isinstance(self.method, Browser | LinkCode | Password):  # pyright: ignore[reportUnnecessaryIsInstance]  # programs without types
+            raise TypeError("method must be a Browser(...), LinkCode(...) or Password(...)")
 
 
 def load_app_device(app: str, profile: str = DEFAULT_PROFILE, directory: Path | None = None) -> Device:
