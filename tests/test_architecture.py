@@ -33,6 +33,26 @@ LAYERS = (
 SERVER_MAY_IMPORT = {"local_plex", "__version__", "protocol", "crypto"} | LAYERS[0]
 BOTH_SIDES = {"testing", "pytest_plugin", "cli"}
 
+# What the command may use: the public names, what they are made of, and the modules by which a local Plex is run.
+FACES = {
+    *{"ticketstub", "ticketstub.calls", "ticketstub.credentials", "ticketstub.testing"},
+    *{f"ticketstub.{name}" for name in ("errors", "refusals", "messages", "models", "tokens", "device")},
+    "ticketstub.client.transports.dial",  # `run` passes other hosts on by the same proxy as the client uses
+    *{
+        f"ticketstub.local_plex.{name}"
+        for name in ("local_plex", "settings", "listeners", "world.schema", "world.values")
+    },
+    *{f"ticketstub.local_plex.control.{name}" for name in ("controller", "faults", "http_api")},
+    *{f"ticketstub.local_plex.domain.{name}" for name in ("media_servers", "overview")},
+    *{
+        f"ticketstub.local_plex.intercept.{name}"
+        for name in ("authority", "interception", "proxy", "request", "variables")
+    },
+    *{f"ticketstub.local_plex.content.{name}" for name in ("recording", "upstream")},
+    *{f"ticketstub.local_plex.redaction.{name}" for name in ("known_secrets", "scrubbing")},
+    *{f"ticketstub.local_plex.{name}" for name in ("http.server", "storage.base", "storage.seal")},  # their errors
+}
+
 HTTP_CLIENTS = {"http.client", "aiohttp", "httpx", "httpx2", "requests", "urllib3", "urllib.request"}
 DATABASE_DRIVERS = {"sqlite3", "asyncpg", "psycopg", "aiosqlite", "sqlalchemy"}
 HEAVY = {
@@ -150,6 +170,21 @@ def test_client_and_server_do_not_know_each_other() -> None:
                 and starts_with(name, {"ticketstub.local_plex"})
             )
         )
+    ]
+    assert [] == wrong
+
+
+def test_the_command_uses_public_faces() -> None:
+    """The command reaches the library and the local Plex as other programs do; imports for types count."""
+    wrong = [
+        f"{module.at(node.lineno)} imports {node.module}"
+        for module in modules()
+        if module.top == "cli"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ImportFrom)
+        and starts_with(node.module or "", {"ticketstub"})
+        and not starts_with(node.module or "", {"ticketstub.cli"})
+        and node.module not in FACES
     ]
     assert [] == wrong
 

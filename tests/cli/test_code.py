@@ -39,7 +39,7 @@ def test_a_world_of_one_s_own_gives_its_code(command: Command, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["tom", "--demo"], 1, "asks for no verification codes"),
+        (["tom", "--demo"], 1, "has no verification secret"),
         (["nobody", "--demo"], 1, "there is no such account; the world has mira_quill, tom, juno_vale"),
         (["mira_quill"], 2, "no world is named"),
         (["mira_quill", "--control", "http://127.0.0.1:9"], 2, "set TICKETSTUB_CONTROL_KEY"),

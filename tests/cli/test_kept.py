@@ -16,7 +16,7 @@ from keyring.errors import PasswordDeleteError
 
 from tests.cli.conftest import MIRA, TOM, Command, Start, keep, store_in, text_of
 from ticketstub.cli.errors import InvalidUsage
-from ticketstub.cli.prompts import InputTimeouts, read_first_line
+from ticketstub.cli.prompts import read_first_line
 from ticketstub.client.transports.http1 import StandardTransport
 from ticketstub.credentials import Credential
 from ticketstub.testing import LocalPlexController
@@ -414,8 +414,8 @@ def test_an_empty_pipe_is_an_error(command: Command, here: list[str], tmp_path: 
     assert "tom" == command("whoami", *here).out.splitlines()[0]
 
 
-LITTLE = InputTimeouts(before_notice=0.0, when_signed_in=0.05, when_signed_out=0.05)
-MUCH = InputTimeouts(before_notice=0.0, when_signed_in=60.0, when_signed_out=60.0)
+LITTLE = {"notice_after": 0.0, "signed_in_timeout": 0.05, "signed_out_timeout": 0.05}
+MUCH = {"notice_after": 0.0, "signed_in_timeout": 60.0, "signed_out_timeout": 60.0}
 
 
 @pytest.fixture
@@ -430,10 +430,10 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 def test_an_open_silent_pipe_hangs_nothing(pipe: tuple[int, int], capsys: pytest.CaptureFixture[str]) -> None:
     """After a bounded wait what is kept is used, with a note; where nothing is kept, it is an error that says so."""
-    assert read_first_line(pipe[0], lambda: True, LITTLE) is None
+    assert read_first_line(pipe[0], lambda: True, **LITTLE) is None
     assert "no token arrived on standard input" in capsys.readouterr().err
     with pytest.raises(InvalidUsage, match="no token arrived on standard input"):
-        read_first_line(pipe[0], lambda: False, LITTLE)
+        read_first_line(pipe[0], lambda: False, **LITTLE)
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -452,7 +452,7 @@ def test_a_slow_writer_is_waited_for(pipe: tuple[int, int], *, kept: bool) -> No
 
     writer = threading.Thread(target=write)
     writer.start()
-    assert "some-token" == read_first_line(pipe[0], is_kept, MUCH)
+    assert "some-token" == read_first_line(pipe[0], is_kept, **MUCH)
     writer.join(60)
 
 
@@ -460,9 +460,7 @@ def test_half_a_token_is_none(pipe: tuple[int, int]) -> None:
     """A token without an end on a pipe that stays open is an error: what is kept is not used in its place."""
     os.write(pipe[1], b"some-to")
     with pytest.raises(InvalidUsage, match="is incomplete"):
-        read_first_line(
-            pipe[0], lambda: True, InputTimeouts(before_notice=0.0, when_signed_in=0.2, when_signed_out=0.2)
-        )
+        read_first_line(pipe[0], lambda: True, notice_after=0.0, signed_in_timeout=0.2, signed_out_timeout=0.2)
 
 
 @pytest.mark.long

@@ -6,18 +6,22 @@ code is the only line on standard output.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from ticketstub.cli import options
-from ticketstub.cli.errors import CommandError, InvalidUsage
+from ticketstub.cli.errors import CommandError, InvalidUsage, wrap_value_errors
 from ticketstub.cli.local_plex import explain_server_errors, load_world
 from ticketstub.cli.options import CliCommand, argument
 from ticketstub.errors import sanitize_text
+
+if TYPE_CHECKING:
+    from ticketstub import Err
 
 _KEY_VARIABLE = "TICKETSTUB_CONTROL_KEY"
 
@@ -59,28 +63,23 @@ def _fetch_code(control: str, account: str) -> str:
         CommandError: it refused.
         InvalidUsage: the address is invalid, or there is no key.
     """
-    import json
-    import os
-
     import msgspec
 
-    from ticketstub.client.transports.http1 import StandardTransport
-    from ticketstub.messages import Request
+    from ticketstub import Device, Plex
+    from ticketstub.calls import RawRequest
 
     key = os.environ.get(_KEY_VARIABLE, "")
     if not key:
         raise InvalidUsage(f"the control API needs its key: set {_KEY_VARIABLE}")
-    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
-    body = json.dumps({"account": account}).encode()
-    url = f"{control.rstrip('/').removesuffix('/control/v1')}/control/v1/codes"
-    with closing(StandardTransport()) as transport:
-        request = Request("code", "POST", url, headers, body)
-        try:
-            response = transport.send(request, deadline=time.monotonic() + 15, connect_timeout=5)
-        except ValueError:
-            raise InvalidUsage(
-                "--control: it must be the address of a control API, such as http://127.0.0.1:8191"
-            ) from None
+    content = msgspec.json.encode({"account": account})
+    call = RawRequest(method="POST", path="/control/v1/codes", content=content, content_type="application/json")
+    device = Device(client_identifier="ticketstub-code", product="Ticketstub")
+    with Plex(device=device) as client, wrap_value_errors("--control"):
+        control_api = client.at(control.rstrip("/").removesuffix("/control/v1"))
+        outcome = control_api.attempt(call, headers={"Authorization": f"Bearer {key}"})
+    response = outcome.response
+    if response is None:
+        raise cast("Err", outcome).error
     try:
         reply = msgspec.json.decode(response.body, type=dict[str, str])
     except msgspec.DecodeError:

@@ -82,12 +82,11 @@ def _run_demo(local: LocalPlex) -> None:
         "Ticketstub: a client, and a local Plex in this process, which is a stand-in and not Plex"
     )
     device = Device(client_identifier="ticketstub-demo", product="Ticketstub", device_name="Demonstration")
-    no_retry = Retry(attempts=1)  # show errors at once
     mira = local.world.accounts[0]
     with Plex(
         device=device,
         plex_tv=local.url,
-        retry=no_retry,
+        retry=Retry(attempts=1),  # show errors at once
         timeout=5,
         on_request=transcript.on_request,
         on_response=transcript.on_response,
@@ -167,10 +166,10 @@ def _show_errors(transcript: _Transcript, plex: Plex, mira: WorldAccount) -> Non
     from ticketstub.tokens import Token
 
     sign_in = plex.authentication.post_users_sign_in_data
-    wrong, right = "not-the-password", mira.password or ""
-    transcript.expect_error("A wrong password", lambda: sign_in(login=mira.username, password=wrong))
-    without_code = "A missing verification code"
-    transcript.expect_error(without_code, lambda: sign_in(login=mira.username, password=right))
+    transcript.expect_error("A wrong password", lambda: sign_in(login=mira.username, password="not-the-password"))  # noqa: S106  # it is wrong
+    transcript.expect_error(
+        "A missing verification code", lambda: sign_in(login=mira.username, password=mira.password or "")
+    )
     dead = plex.with_options(token=Token("this-token-was-ended"))
     transcript.expect_error("A dead token", dead.authentication.get_token_details)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -20,6 +20,7 @@ from ticketstub.cli import output
 from ticketstub.cli.errors import InvalidUsage
 from ticketstub.errors import sanitize_text
 from ticketstub.local_plex.redaction.known_secrets import HiddenSecret
+from ticketstub.local_plex.redaction.scrubbing import Scrubber
 
 if TYPE_CHECKING:
     from ticketstub.local_plex.intercept.proxy import ConnectionEvent  # `serve` needs no proxy
@@ -57,10 +58,7 @@ class RunLog:
         self._record = record
         self._verbose = verbose
         self._refusal_reasons: dict[str, None] = {}
-        if record is not None:
-            from ticketstub.local_plex.redaction.scrubbing import Scrubber
-
-            self._scrub = Scrubber().scrub
+        self._scrub = Scrubber().scrub
         self._lock = threading.Lock()
 
     def log_answer(self, method: str, route: str, status: int, milliseconds: float, request_id: str) -> None:

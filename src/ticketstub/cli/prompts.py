@@ -14,7 +14,7 @@ import stat
 import sys
 import threading
 from collections.abc import Callable
-from typing import NamedTuple, TextIO
+from typing import TextIO
 
 from ticketstub.cli.errors import InvalidUsage, wrap_value_errors
 from ticketstub.errors import sanitize_text
@@ -23,18 +23,6 @@ from ticketstub.tokens import Secret, Token
 TOKEN_VARIABLE = "TICKETSTUB_TOKEN"  # noqa: S105  # the variable's name
 PROFILE_VARIABLE = "TICKETSTUB_PROFILE"
 _MAX_LINE_LENGTH = 8192
-
-
-class InputTimeouts(NamedTuple):
-    """How many seconds to wait for a standard input that is open and silent.
-
-    `before_notice`: until a notice is printed. `when_signed_in`: until the stored sign-in is used. `when_signed_out`:
-    until it is an error.
-    """
-
-    before_notice: float = 1.0
-    when_signed_in: float = 3.0
-    when_signed_out: float = 15.0
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -61,13 +49,10 @@ def read_token_text(has_sign_in: Callable[[], bool], *, read_input: bool = True)
     """
     if text := os.environ.get(TOKEN_VARIABLE, "").strip():
         return text, TOKEN_VARIABLE
-    if (
-        read_input
-        and not os.environ.get(PROFILE_VARIABLE, "").strip()
-        and (piped_token := _read_piped_token(has_sign_in))
-    ):
-        return piped_token, "standard input"
-    return None
+    if not read_input or os.environ.get(PROFILE_VARIABLE, "").strip():
+        return None
+    piped_token = _read_piped_token(has_sign_in)
+    return (piped_token, "standard input") if piped_token else None
 
 
 def _read_piped_token(has_sign_in: Callable[[], bool]) -> str | None:
@@ -95,14 +80,19 @@ def _read_piped_token(has_sign_in: Callable[[], bool]) -> str | None:
 def read_first_line(
     descriptor: int,
     has_sign_in: Callable[[], bool],
-    timeouts: InputTimeouts = InputTimeouts(),  # noqa: B008  # frozen
+    *,
+    notice_after: float = 1.0,
+    signed_in_timeout: float = 3.0,
+    signed_out_timeout: float = 15.0,
 ) -> str | None:
     """Return the first line of a pipe or file; `None` if the stored sign-in is to be used instead.
 
     Args:
         descriptor: the file descriptor to read.
         has_sign_in: returns whether a sign-in is stored.
-        timeouts: how long to wait.
+        notice_after: seconds until a notice is printed on a terminal.
+        signed_in_timeout: seconds until the stored sign-in is used.
+        signed_out_timeout: seconds until it is an error.
 
     Raises:
         InvalidUsage: the line is not text, is too long or incomplete; or nothing arrived and no sign-in is stored.
@@ -113,10 +103,10 @@ def read_first_line(
     threading.Thread(
         target=_collect_line, args=(descriptor, chunks, done), name="ticketstub input", daemon=True
     ).start()
-    if not done.wait(timeouts.before_notice) and is_terminal(sys.stderr):
+    if not done.wait(notice_after) and is_terminal(sys.stderr):
         print("Waiting for a token on standard input (Ctrl-C to cancel) ...", file=sys.stderr, flush=True)
     signed_in = not done.is_set() and has_sign_in()
-    if not done.wait((timeouts.when_signed_in if signed_in else timeouts.when_signed_out) - timeouts.before_notice):
+    if not done.wait((signed_in_timeout if signed_in else signed_out_timeout) - notice_after):
         if signed_in and not chunks:
             print("note: no token arrived on standard input: continuing without one", file=sys.stderr)
             return None

@@ -106,7 +106,6 @@ def run(
         loaded_world = load_world(world, demo=world is None)
         key = Secret(secrets.token_urlsafe(32)) if control else None
         controller, control_listener = create_controller(key, chaos, seed)
-        prepare_environment = _start_in_namespaces if transparent else _start_behind_proxy
         with open_run_log(record, verbose=verbose) as log:
             create_local_plex = partial(
                 LocalPlex,
@@ -116,6 +115,7 @@ def run(
                 controller=controller,
                 control=control_listener,
             )
+            prepare_environment = _start_in_namespaces if transparent else _start_behind_proxy
             with prepare_environment(create_local_plex, key, log, offline) as environ:
                 shell = os.environ.get("COMSPEC", "cmd.exe") if os.name == "nt" else os.environ.get("SHELL", "/bin/sh")
                 if not command and is_terminal(sys.stderr):
@@ -191,13 +191,12 @@ def _find_upstream_proxy() -> UpstreamProxy | None:
 
 def _print_welcome(environ: dict[str, str]) -> None:
     """Explain this shell, and how another shell joins it."""
-    authority, plex_tv = environ["TICKETSTUB_CA"], environ["TICKETSTUB_PLEX_TV"]
     print("Ticketstub: in this shell plex.tv is a local stand-in, not Plex. Never type a real Plex password here.")
-    print(f"  To approve an app or enter a link code: {plex_tv}/link")
+    print(f"  To approve an app or enter a link code: {environ['TICKETSTUB_PLEX_TV']}/link")
     if environ.get("TICKETSTUB_CONTROL"):
         print("  The control API, for tests: $TICKETSTUB_CONTROL, with the key in $TICKETSTUB_CONTROL_KEY")
     if environ.get("TICKETSTUB_PROXY"):
-        print(f'  In another shell: eval "$(ticketstub env --ca {authority})"')
+        print(f'  In another shell: eval "$(ticketstub env --ca {environ["TICKETSTUB_CA"]})"')
     print("  To end it, exit this shell.", flush=True)
 
 
