@@ -105,7 +105,14 @@ class Overview:
 
     async def summarise(self, instance: SummarySource, *, include_secrets: bool) -> InstanceSummary:
         """Summarise the accounts as they are now."""
-        count, rows = await self._list_rows(instance)
+        # The first accounts: those of the world in its order, then others.
+        count, others = await instance.store.list_accounts(MAX_ACCOUNTS)
+        rows = [
+            row
+            for number in [*self._world_accounts][:MAX_ACCOUNTS]
+            if (row := await instance.store.find_account_by_id(number))
+        ]
+        rows = [*rows, *(row for row in others if not self.is_world_account(row.id))][:MAX_ACCOUNTS]
         found = [home for row in rows if (home := await instance.store.homes.find_home(row.id))]
         homes = {home.id: (sanitize_text(home.name), tuple(_format_members(home))) for home in found}
         return InstanceSummary(
@@ -116,16 +123,6 @@ class Overview:
             homes=tuple(homes.values()),
             code_seconds_left=STEP_SECONDS - instance.now() % STEP_SECONDS,
         )
-
-    async def _list_rows(self, instance: SummarySource) -> tuple[int, list[AccountRow]]:
-        """Return the number of accounts, and the first ones: those of the world in its order, then others."""
-        count, others = await instance.store.list_accounts(MAX_ACCOUNTS)
-        first = [
-            row
-            for number in [*self._world_accounts][:MAX_ACCOUNTS]
-            if (row := await instance.store.find_account_by_id(number))
-        ]
-        return count, [*first, *(row for row in others if not self.is_world_account(row.id))][:MAX_ACCOUNTS]
 
     async def _summarise_account(
         self, instance: SummarySource, row: AccountRow, *, include_secrets: bool

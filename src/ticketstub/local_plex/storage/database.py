@@ -82,7 +82,8 @@ class ReadConnection(Transaction):
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
-        self._build_account = lru_cache(4096)(_build_account)
+        self.decode_account = lru_cache(4096)(_decode_account)
+        """Returns the account of its columns; unchanged accounts come from a cache."""
 
     def fetch_all(self, statement: str, *values: object) -> list[SqlRow]:
         """Return all rows; raises `StoreUnavailable` if the database cannot be read."""
@@ -91,26 +92,15 @@ class ReadConnection(Transaction):
         except sqlite3.Error as error:
             raise StoreUnavailable(f"the database cannot be read: {error}") from error
 
-    def decode_account(self, row: SqlRow) -> AccountRow:
-        """Return the account of these columns; unchanged accounts come from a cache."""
-        return self._build_account(*row)
 
-
-def _build_account(
-    account_id: int,
-    record: bytes,
-    password_hash: str | None,
-    sealed_verification: bytes | None,
-    email_only_auth: int,
-    disabled_at: int | None,
-) -> AccountRow:
+def _decode_account(row: SqlRow) -> AccountRow:
     return AccountRow(
-        id=account_id,
-        record=_decode_account(record),
-        password_hash=password_hash,
-        sealed_verification=sealed_verification,
-        email_only_auth=bool(email_only_auth),
-        disabled=disabled_at is not None,
+        id=row[0],
+        record=_decode_record(row[1]),
+        password_hash=row[2],
+        sealed_verification=row[3],
+        email_only_auth=bool(row[4]),
+        disabled=row[5] is not None,
     )
 
 
@@ -121,7 +111,7 @@ def _decode_secret(kind: type, value: object) -> object:
     raise ValueError(f"a {kind.__name__} is never kept in a record")
 
 
-_decode_account = msgspec.json.Decoder(Account, dec_hook=_decode_secret).decode
+_decode_record = msgspec.json.Decoder(Account, dec_hook=_decode_secret).decode
 
 
 class DirectWriter:

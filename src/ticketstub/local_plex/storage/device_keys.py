@@ -38,8 +38,6 @@ _INSERT_KEY = """
     ON CONFLICT DO NOTHING
 """
 
-_CONSUME_NONCE = "DELETE FROM nonce WHERE digest = ?1 AND client_identifier = ?2 AND expires_at > ?3 RETURNING 1"
-
 
 class AuthKeyRepository(Repository):
     """Operations on device keys, nonces, JWTs and signing keys."""
@@ -206,7 +204,12 @@ class AuthKeyRepository(Repository):
             device_id,
         )
         if nonce_digest is not None:  # of many requests with one nonce, one passes
-            transaction.require_row(_CONSUME_NONCE, nonce_digest, client_identifier, now)
+            transaction.require_row(
+                "DELETE FROM nonce WHERE digest = ?1 AND client_identifier = ?2 AND expires_at > ?3 RETURNING 1",
+                nonce_digest,
+                client_identifier,
+                now,
+            )
         if first_jwt_at is None:
             transaction.execute(
                 "UPDATE device_key SET first_jwt_at = ?3 WHERE kid = ?1 AND client_identifier = ?2",

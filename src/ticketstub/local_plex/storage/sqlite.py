@@ -214,16 +214,15 @@ class SqliteStore(Repository):
 
 
 def _decode_media_server(row: SqlRow) -> MediaServerRow:
-    machine_identifier, name, owner_id, port, version, errors, platform, platform_version, created_at, sources = row
     return MediaServerRow(
-        machine_identifier=machine_identifier,
-        name=name,
-        owner_id=owner_id,
-        port=port,
-        version=version,
-        errors=errors,
-        platform=platform,
-        platform_version=platform_version,
-        created_at=created_at,
-        sources=_decode_sources(sources),
+        machine_identifier=row[0],
+        name=row[1],
+        owner_id=row[2],
+        port=row[3],
+        version=row[4],
+        errors=row[5],
+        platform=row[6],
+        platform_version=row[7],
+        created_at=row[8],
+        sources=_decode_sources(row[9]),
     )

@@ -10,10 +10,13 @@ import re
 import unicodedata
 from functools import partial
 from ipaddress import ip_address
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from ticketstub.local_plex.world.verification_codes import normalize_secret
 from ticketstub.tokens import Secret, Token
+
+T = TypeVar("T")
 
 MAX_HOME_SIZE = 15
 """The largest number of members of a Home (observed: `maxHomeSize`)."""
@@ -57,7 +60,7 @@ def find_hash_fault(stored: str) -> str | None:
 
 def parse_text(raw: object) -> str:
     """One line of up to 255 characters."""
-    text = _require_text(raw)
+    text = _require_type(raw, str, "text")
     _require(
         text.strip() and len(text) <= 255 and text.isprintable(), "must be one line of 1 to 255 printable characters"
     )
@@ -66,17 +69,14 @@ def parse_text(raw: object) -> str:
 
 def parse_bool(raw: object) -> bool:
     """True or false."""
-    if not isinstance(raw, bool):
-        raise InvalidValue(f"must be true or false, not {_describe_type(raw)}")
-    return raw
+    return _require_type(raw, bool, "true or false")
 
 
 def parse_integer(lowest: int, highest: int, raw: object) -> int:
     """A whole number in a range."""
-    if not isinstance(raw, int) or isinstance(raw, bool):
-        raise InvalidValue(f"must be a whole number, not {_describe_type(raw)}")
-    _require(lowest <= raw <= highest, f"must be {lowest} to {highest}")
-    return raw
+    number = _require_type(raw, int, "a whole number")
+    _require(lowest <= number <= highest, f"must be {lowest} to {highest}")
+    return number
 
 
 def parse_choice(values: tuple[str | int, ...], raw: object) -> str | int:
@@ -110,7 +110,7 @@ def parse_token(raw: object) -> Token:
 
 def parse_password(raw: object) -> Secret:
     """A password of up to 1024 bytes."""
-    password = _require_text(raw, ": put it in quotes")
+    password = _require_type(raw, str, "text", ": put it in quotes")
     try:
         length = len(password.encode())
     except UnicodeEncodeError:
@@ -204,9 +204,9 @@ def _require(condition: object, reason: str) -> None:
         raise InvalidValue(reason)
 
 
-def _require_text(raw: object, advice: str = "") -> str:
-    if not isinstance(raw, str):
-        raise InvalidValue(f"must be text, not {_describe_type(raw)}{advice}")
+def _require_type(raw: object, kind: type[T], name: str, advice: str = "") -> T:
+    if not isinstance(raw, kind) or (kind is int and isinstance(raw, bool)):
+        raise InvalidValue(f"must be {name}, not {_TYPE_NAMES.get(type(raw), f'a {type(raw).__name__}')}{advice}")
     return raw
 
 
@@ -218,7 +218,3 @@ _TYPE_NAMES: dict[type, str] = {
     list: "a list",
     dict: "a table",
 }
-
-
-def _describe_type(raw: object) -> str:
-    return _TYPE_NAMES.get(type(raw), f"a {type(raw).__name__}")
