@@ -106,7 +106,7 @@ class Crowd:
 
 
 def naive_nonces(instance: Instance) -> None:
-    keys, spent, crowd = instance.store.auth_keys, set[bytes | None](), Crowd(2)
+    keys, spent, crowd = instance.store.device_keys, set[bytes | None](), Crowd(2)
     grants = keys.add_jwt
 
     async def add_jwt(*, nonce_digest: bytes | None, **wanted: Any) -> bool:

@@ -77,7 +77,7 @@ def a_removed_device_keeps_its_tokens(instance: Instance) -> None:
 
 def a_nonce_is_good_twice(instance: Instance) -> None:
     """It is spent, and there again."""
-    keys, grants = instance.store.auth_keys, instance.store.auth_keys.add_jwt
+    keys, grants = instance.store.device_keys, instance.store.device_keys.add_jwt
 
     async def grant(**wanted: Any) -> bool:
         done = await grants(**wanted)
@@ -86,7 +86,7 @@ def a_nonce_is_good_twice(instance: Instance) -> None:
             await keys.add_nonce(wanted["nonce_digest"], wanted["client_identifier"], now, now + 300, 1_000_000)
         return done
 
-    _put(instance.store.auth_keys, add_jwt=grant)
+    _put(instance.store.device_keys, add_jwt=grant)
 
 
 def who_leaves_a_home_is_kept(instance: Instance) -> None:

@@ -63,14 +63,14 @@ SPEND_NONCE = "DELETE FROM nonce WHERE digest = ?1 AND client_identifier = ?2 AN
 
 async def winners(store: SqliteStore, rounds: int, at_once: int) -> list[int]:
     """Let many grants spend one nonce at once, round after round, and count how many won in each."""
-    counted, key = [], await store.auth_keys.find_key("demo-key-1", CLIENT)
+    counted, key = [], await store.device_keys.find_key("demo-key-1", CLIENT)
     assert key
     device_id = key.device_id
     for number in range(rounds):
         nonce = b"nonce %d" % number
-        assert await store.auth_keys.add_nonce(nonce, CLIENT, NOW, NOW + 300, 1000)
+        assert await store.device_keys.add_nonce(nonce, CLIENT, NOW, NOW + 300, 1000)
         grants = [granting(number * at_once + index, nonce, device_id) for index in range(at_once)]
-        won = await asyncio.gather(*(store.auth_keys.add_jwt(**grant) for grant in grants))
+        won = await asyncio.gather(*(store.device_keys.add_jwt(**grant) for grant in grants))
         counted.append(sum(won))
         alive = [await store.find_token(grant["jwt_digest"], NOW) for grant in grants]
         assert won == [row is not None for row in alive], "who won has a token, and nobody else"
@@ -79,7 +79,7 @@ async def winners(store: SqliteStore, rounds: int, at_once: int) -> list[int]:
 
 async def test_one_of_64_spends_a_nonce(store):
     """S4: 64 exchanges with one nonce at once, 200 rounds: exactly one wins each."""
-    assert await store.auth_keys.register(**new_key())
+    assert await store.device_keys.register(**new_key())
     assert [1] * 200 == await winners(store, 200, 64)
 
 
@@ -87,7 +87,7 @@ async def test_a_naive_spending_would_be_noticed(tmp_path, keys, passwords):
     """The race above has power: a store that looks first and deletes later lets several win."""
     store = SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}")
     await seed(store, WORLD, keys, passwords.hash_or_remember, NOW)
-    assert await store.auth_keys.register(**new_key())
+    assert await store.device_keys.register(**new_key())
 
     async def naive(**grant: Any) -> bool:
         nonce = (grant["nonce_digest"], CLIENT, NOW)
@@ -95,20 +95,20 @@ async def test_a_naive_spending_would_be_noticed(tmp_path, keys, passwords):
             return False
         await asyncio.sleep(0)
         await store.run_in_transaction(lambda transaction: transaction.fetch_one(SPEND_NONCE, *nonce))
-        return await type(store.auth_keys).add_jwt(store.auth_keys, **{**grant, "nonce_digest": None})
+        return await type(store.device_keys).add_jwt(store.device_keys, **{**grant, "nonce_digest": None})
 
-    store.auth_keys.add_jwt = naive  # type: ignore[method-assign]  # the defect that the race must notice
+    store.device_keys.add_jwt = naive  # type: ignore[method-assign]  # the defect that the race must notice
     assert max(await winners(store, 3, 64)) > 1
     await store.close()
 
 
 async def test_refused_registrations_write_nothing(store):
     """A key of another client, or a name that the client uses already, is refused, and its device is not noted."""
-    assert await store.auth_keys.register(**new_key())
+    assert await store.device_keys.register(**new_key())
     other = DeviceRow(client_identifier="another")
-    assert not await store.auth_keys.register(**new_key(client=other, kid="other-name"))
-    assert not await store.auth_keys.register(**new_key("u" * 43))
-    assert not await store.auth_keys.register(**new_key(account_id=404, thumbprint="v" * 43, kid="v"))
+    assert not await store.device_keys.register(**new_key(client=other, kid="other-name"))
+    assert not await store.device_keys.register(**new_key("u" * 43))
+    assert not await store.device_keys.register(**new_key(account_id=404, thumbprint="v" * 43, kid="v"))
     assert [(CLIENT,)] == store._reader.fetch_all(
         "SELECT client_identifier FROM device WHERE client_identifier NOT LIKE '%0%'"
     )
@@ -116,13 +116,13 @@ async def test_refused_registrations_write_nothing(store):
 
 async def test_adopting_moves_a_key_of_the_same_client(store):
     """A PIN's key goes to the account that linked the PIN last; another client's key stays where it is."""
-    assert await store.auth_keys.register(**new_key())
+    assert await store.device_keys.register(**new_key())
     await linked(store, 1, TOM)
-    assert await store.auth_keys.register_pin_key(**adopting(1, account_id=TOM))
-    assert await store.auth_keys.register_pin_key(**adopting(1, account_id=TOM)), "again is fine"
-    assert TOM == (await store.auth_keys.find_key("demo-key-1", CLIENT)).account.id
+    assert await store.device_keys.register_pin_key(**adopting(1, account_id=TOM))
+    assert await store.device_keys.register_pin_key(**adopting(1, account_id=TOM)), "again is fine"
+    assert TOM == (await store.device_keys.find_key("demo-key-1", CLIENT)).account.id
     await linked(store, 2, TOM, "another")
-    assert not await store.auth_keys.register_pin_key(
+    assert not await store.device_keys.register_pin_key(
         **adopting(2, account_id=TOM, client=DeviceRow(client_identifier="another"))
     )
 
@@ -148,8 +148,8 @@ async def test_a_pin_that_is_gone_registers_no_key(store, pin_id, account, now):
     """S6: a key comes in by a PIN only while that is there and its account's: a changed password takes it away."""
     await linked(store, 1, MIRA)
     await store.sign_in(signing_in(TOM, b"t" * 32))
-    assert not await store.auth_keys.register_pin_key(**adopting(pin_id, account_id=account, now=now))
-    assert await store.auth_keys.find_key("demo-key-1", CLIENT) is None
+    assert not await store.device_keys.register_pin_key(**adopting(pin_id, account_id=account, now=now))
+    assert await store.device_keys.find_key("demo-key-1", CLIENT) is None
 
 
 def signing_in(account: int, digest: bytes) -> NewSignIn:
@@ -166,29 +166,29 @@ async def test_a_token_that_ended_registers_no_key(store):
     """S6: a token that ended after it was looked at leaves no key behind."""
     await store.sign_in(signing_in(MIRA, b"t" * 32))
     await store.revoke_token(b"t" * 32, NOW)
-    assert not await store.auth_keys.register(**new_key(token_digest=b"t" * 32))
-    assert await store.auth_keys.find_key("demo-key-1", CLIENT) is None
+    assert not await store.device_keys.register(**new_key(token_digest=b"t" * 32))
+    assert await store.device_keys.find_key("demo-key-1", CLIENT) is None
 
 
 async def test_a_jwt_is_the_account_s_that_it_speaks_of(store):
     """A JWT that was signed for one account is not kept for another, to which the key moved meanwhile."""
-    assert await store.auth_keys.register(**new_key())
-    found = await store.auth_keys.find_key("demo-key-1", CLIENT)
+    assert await store.device_keys.register(**new_key())
+    found = await store.device_keys.find_key("demo-key-1", CLIENT)
     await linked(store, 1, TOM)
-    assert await store.auth_keys.register_pin_key(**adopting(1, account_id=TOM))
+    assert await store.device_keys.register_pin_key(**adopting(1, account_id=TOM))
     grant = granting(1, None, found.device_id)
-    assert not await store.auth_keys.add_jwt(**grant)
+    assert not await store.device_keys.add_jwt(**grant)
     assert await store.find_token(grant["jwt_digest"], NOW) is None
-    moved = await store.auth_keys.find_key("demo-key-1", CLIENT)
-    assert await store.auth_keys.add_jwt(**granting(2, None, moved.device_id))
+    moved = await store.device_keys.find_key("demo-key-1", CLIENT)
+    assert await store.device_keys.add_jwt(**granting(2, None, moved.device_id))
 
 
 async def test_nonces_are_bounded(store):
     """No more than the given number of nonces live at once; those that are over do not count."""
     assert [True, True, False] == [
-        await store.auth_keys.add_nonce(b"%d" % n, CLIENT, NOW, NOW + 300, 2) for n in range(3)
+        await store.device_keys.add_nonce(b"%d" % n, CLIENT, NOW, NOW + 300, 2) for n in range(3)
     ]
-    assert await store.auth_keys.add_nonce(b"9", CLIENT, NOW + 300, NOW + 600, 2)
+    assert await store.device_keys.add_nonce(b"9", CLIENT, NOW + 300, NOW + 600, 2)
 
 
 async def test_rotation(store, keys):
@@ -213,8 +213,8 @@ async def test_two_rotations_at_once_make_one_key(store, keys):
     row = SigningKeyRow(kid="a", sealed=b"", jwk="{}", created_at=NOW)
     assert [True, False] == sorted(
         await asyncio.gather(
-            store.auth_keys.add_signing_key(row, replaced_kid=None),
-            store.auth_keys.add_signing_key(
+            store.device_keys.add_signing_key(row, replaced_kid=None),
+            store.device_keys.add_signing_key(
                 SigningKeyRow(kid="b", sealed=b"", jwk="{}", created_at=NOW), replaced_kid=None
             ),
         ),

@@ -55,7 +55,7 @@ async def register_key(context: PlexTvContext, call: RegisterKey) -> None:
     instance, jwk = context.server, call.jwk
     if context.caller.device_id is None and not context.request.client_identifier:
         raise BadRequest
-    registered = await instance.store.auth_keys.register(
+    registered = await instance.store.device_keys.register(
         thumbprint=compute_thumbprint(jwk),
         kid=jwk.kid or "",
         jwk=to_json(to_builtins(jwk, include_nulls=False)).decode(),
@@ -78,7 +78,7 @@ async def issue_nonce(context: PlexTvContext, _call: GetNonce) -> str:
     instance.rates.count("nonce", hash(client))  # a small key, however long the identifier is
     text, now = str(uuid.uuid4()), instance.now()
     digest = instance.keys.digest(text)
-    if not await instance.store.auth_keys.add_nonce(digest, client, now, now + NONCE_LIFETIME, _MAX_NONCES):
+    if not await instance.store.device_keys.add_nonce(digest, client, now, now + NONCE_LIFETIME, _MAX_NONCES):
         raise Refusal("API rate limit exceeded", status=429, code=1003)
     return text
 
@@ -90,7 +90,7 @@ async def exchange_device_jwt(context: PlexTvContext, call: ExchangeDeviceJwt) -
         kid = read_jwt(call.jwt.reveal(), algorithms=(EDDSA, RS256), typ_optional=True).kid
     except InvalidJwt as error:
         raise device_keys.build_jwt_refusal(error.reason) from None
-    key = await instance.store.auth_keys.find_key(kid, context.request.client_identifier or "")
+    key = await instance.store.device_keys.find_key(kid, context.request.client_identifier or "")
     if key is None:
         raise device_keys.build_jwt_refusal("kid")
     claims = verify_jwt(call.jwt, key.jwk, key.client_identifier, instance.now(), require_nonce=True)

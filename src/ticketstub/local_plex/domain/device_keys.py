@@ -87,7 +87,7 @@ async def issue_jwt(instance: Instance, key: DeviceKeyRow, claims: DeviceClaims,
             "user": user,
         }
     )
-    if not await instance.store.auth_keys.add_jwt(
+    if not await instance.store.device_keys.add_jwt(
         kid=key.kid,
         client_identifier=key.client_identifier,
         device_id=key.device_id,
@@ -109,7 +109,7 @@ async def issue_jwt_for_pin(instance: Instance, pin: PinRow, claims: DeviceClaim
         Refusal: another device has the key (422, code 1011).
     """
     jwk = msgspec.json.decode(pin.jwk or "{}", type=Jwk)
-    is_registered = await instance.store.auth_keys.register_pin_key(
+    is_registered = await instance.store.device_keys.register_pin_key(
         pin.id,
         thumbprint=compute_thumbprint(jwk),
         kid=jwk.kid or "",
@@ -122,7 +122,9 @@ async def issue_jwt_for_pin(instance: Instance, pin: PinRow, claims: DeviceClaim
     if not is_registered and await instance.store.pins.find(pin.id, now) is None:
         raise PinNotFound
     key = (
-        await instance.store.auth_keys.find_key(jwk.kid or "", pin.client.client_identifier) if is_registered else None
+        await instance.store.device_keys.find_key(jwk.kid or "", pin.client.client_identifier)
+        if is_registered
+        else None
     )
     if key is None or key.account.id != pin.account_id:  # meanwhile another PIN has registered this key
         raise build_key_taken_refusal()

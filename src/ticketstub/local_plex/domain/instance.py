@@ -45,30 +45,33 @@ class SigningKeySet:
     def __init__(self, store: SqliteStore, keys: InstanceKeys) -> None:
         self._store = store
         self._keys = keys
-        self._load = lru_cache(1)(lambda sealed: SigningKey.load(keys.unseal(sealed, SIGNING_PURPOSE)))
+        self._load_key = lru_cache(1)(self._unseal_key)
+
+    def _unseal_key(self, sealed: bytes) -> SigningKey:
+        return SigningKey.load(self._keys.unseal(sealed, SIGNING_PURPOSE))
 
     async def get_public_keys(self, now: int) -> dict[str, Jwk]:
         """Return the published keys by their ids, the newest last."""
-        rows = await self._store.auth_keys.list_signing_keys(now - JWT_SECONDS)
+        rows = await self._store.device_keys.list_signing_keys(now - JWT_SECONDS)
         return {row.kid: _decode_public_key(row.jwk) for row in rows}
 
     async def get_current_key(self, now: int) -> SigningKey:
         """Return the key that signs; create the first one."""
-        rows = await self._store.auth_keys.list_signing_keys(now)
+        rows = await self._store.device_keys.list_signing_keys(now)
         if not rows:
             await self.rotate(now)
-            rows = await self._store.auth_keys.list_signing_keys(now)
-        return self._load(rows[-1].sealed)
+            rows = await self._store.device_keys.list_signing_keys(now)
+        return self._load_key(rows[-1].sealed)
 
     async def rotate_if_old(self, now: int) -> None:
         """Replace the current key if it is 90 days old. Called when an instance starts."""
-        rows = await self._store.auth_keys.list_signing_keys(now)
+        rows = await self._store.device_keys.list_signing_keys(now)
         if rows and rows[-1].created_at <= now - _MAX_KEY_AGE:
             await self.rotate(now)
 
     async def rotate(self, now: int) -> None:
         """Replace the current key by a new one. Of two concurrent rotations, one takes effect."""
-        rows = await self._store.auth_keys.list_signing_keys(now)
+        rows = await self._store.device_keys.list_signing_keys(now)
         key = SigningKey.generate()
         row = SigningKeyRow(
             kid=key.kid,
@@ -76,7 +79,7 @@ class SigningKeySet:
             jwk=to_json(to_builtins(key.jwk, include_nulls=False)).decode(),
             created_at=now,
         )
-        await self._store.auth_keys.add_signing_key(row, replaced_kid=rows[-1].kid if rows else None)
+        await self._store.device_keys.add_signing_key(row, replaced_kid=rows[-1].kid if rows else None)
 
 
 @lru_cache(maxsize=64)

@@ -6,7 +6,7 @@ database has only hashes; those that no longer work are left out. A summary cont
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
@@ -61,9 +61,7 @@ class SummarySource(Protocol):
     store: SqliteStore
     keys: InstanceKeys
     passwords: PasswordChecker
-
-    def now(self) -> int:
-        """Return whole seconds since 1970."""
+    clock: Callable[[], float]
 
 
 class Overview:
@@ -121,7 +119,7 @@ class Overview:
                 [await self._summarise_account(instance, row, include_secrets=include_secrets) for row in rows]
             ),
             homes=tuple(homes.values()),
-            code_seconds_left=STEP_SECONDS - instance.now() % STEP_SECONDS,
+            code_seconds_left=STEP_SECONDS - int(instance.clock()) % STEP_SECONDS,
         )
 
     async def _summarise_account(
@@ -144,7 +142,7 @@ class Overview:
             summary,
             password=await self._check_secret(instance.passwords, row.password_hash, password),
             passcode=await self._check_secret(instance.passwords, passcode, world_account.passcode),
-            code=Secret(code) if (code := generate_current_code(instance.keys, row, instance.now())) else None,
+            code=Secret(code) if (code := generate_current_code(instance.keys, row, int(instance.clock()))) else None,
             token=token,
             server_tokens=tuple(
                 [
@@ -202,5 +200,5 @@ async def _check_token(instance: SummarySource, row: AccountRow, token: Token | 
     """Return a token of the world, unless it no longer signs in to this account."""
     if token is None:
         return None
-    token_row = await instance.store.find_token(instance.keys.digest(token.reveal()), instance.now())
+    token_row = await instance.store.find_token(instance.keys.digest(token.reveal()), int(instance.clock()))
     return token if token_row is not None and token_row.account_id == row.id else None

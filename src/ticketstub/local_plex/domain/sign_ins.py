@@ -247,5 +247,5 @@ async def check_not_locked(instance: Instance, account_id: int) -> None:
 async def unlock_passwords(instance: Instance, account_id: int) -> None:
     """Accept passwords again after too many wrong ones: the account's owner has approved something."""
     subject = str(account_id)
-    if await instance.store.attempts.is_stopped("password", subject):
+    if await instance.store.attempts.is_exhausted("password", subject):
         await instance.store.attempts.clear("password", subject)

@@ -98,7 +98,7 @@ class AttemptRepository(Repository):
             await self._update_tally(kind, subject, now, lambda tally: (correct_future_times(limit, tally, now), None))
         return get_lock_seconds(corrected, now)
 
-    async def is_stopped(self, kind: AttemptKind, subject: str) -> bool:
+    async def is_exhausted(self, kind: AttemptKind, subject: str) -> bool:
         """Return whether only `clear` allows further attempts, however long one waits."""
         return is_exhausted(ATTEMPT_LIMITS[kind], _load_tally(self._reader, kind, subject))
 

@@ -39,7 +39,7 @@ _INSERT_KEY = """
 """
 
 
-class AuthKeyRepository(Repository):
+class DeviceKeyRepository(Repository):
     """Operations on device keys, nonces, JWTs and signing keys."""
 
     @transactional

@@ -22,7 +22,7 @@ from ticketstub.local_plex.storage.database import (
     Transaction,
     transactional,
 )
-from ticketstub.local_plex.storage.device_keys import AuthKeyRepository
+from ticketstub.local_plex.storage.device_keys import DeviceKeyRepository
 from ticketstub.local_plex.storage.devices import DeviceRepository
 from ticketstub.local_plex.storage.homes import HomeRepository
 from ticketstub.local_plex.storage.media_servers import ClaimRepository, ShareRepository
@@ -65,7 +65,7 @@ class SqliteStore(Repository):
             super().__init__(reader, ThreadWriter(partial(sqlite_file.open_writer, path, trace)))
         self.accounts = AccountRepository(self._reader, self._writer)
         self.attempts = AttemptRepository(self._reader, self._writer)
-        self.auth_keys = AuthKeyRepository(self._reader, self._writer)
+        self.device_keys = DeviceKeyRepository(self._reader, self._writer)
         self.claims = ClaimRepository(self._reader, self._writer)
         self.devices = DeviceRepository(self._reader, self._writer)
         self.homes = HomeRepository(self._reader, self._writer)
