@@ -1,7 +1,7 @@
 """Passwords and passcodes: argon2id in a bounded thread pool, and a lock for each account.
 
-Rule: every password check costs exactly one argon2 verification, whoever asks and whatever is wrong, so that the time
-taken does not reveal which accounts exist. A request that would wait too long fails at once (`Overloaded`), so that a
+Rule: every password check costs exactly one argon2 verification, whatever is wrong, so that the time taken does not
+reveal which accounts exist. A request that would wait too long fails at once (`Overloaded`), so that a
 flood of sign-ins does not stop token checks. A permit belongs to the job, not to the waiting client: a client that
 disconnects frees nothing before a worker has finished or dropped its job.
 """
@@ -141,8 +141,8 @@ class KeyedLock:
     """A lock for each account.
 
     Sign-ins to one account wait for each other. So many concurrent right ones are not taken for guessing (each is
-    counted before it is verified), and none comes between the check of a password and its change. A key that nobody
-    holds or waits for is forgotten.
+    counted before it is verified), and none comes between the check of a password and its change. A key without
+    holder and waiters is forgotten.
 
     Args:
         max_waiting: the largest number of waiters for one key.

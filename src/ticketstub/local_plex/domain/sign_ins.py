@@ -1,10 +1,9 @@
 """Signing in with a password, and lock-outs after too many attempts, for the API, its legacy calls and the pages.
 
-Rule: a sign-in costs exactly one argon2 verification, whoever signs in and whatever is wrong, also for a locked
-account. Faults beyond the password are reported only to a client that has the password. An attempt is reserved before
-anything is verified, for the account by whatever name it was called; a success deletes the account's failures. Sign-ins
-to one account wait for each other. Every step that issues a token calls `check_not_locked`: a PIN, a Home switch, a
-JWT.
+Rule: every sign-in costs exactly one argon2 verification, whatever is wrong with it, also for a locked account. Faults
+beyond the password are reported only to a client that has the password. An attempt is reserved before anything is
+verified, for the account by whatever name it was called; a success deletes the account's failures. Sign-ins to one
+account wait for each other. Every step that issues a token calls `check_not_locked`: a PIN, a Home switch, a JWT.
 """
 
 from __future__ import annotations

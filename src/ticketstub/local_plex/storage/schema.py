@@ -36,7 +36,7 @@ TABLES = (
         record BLOB NOT NULL,
         password_hash TEXT,
         sealed_verification BLOB,
-        last_step INTEGER NOT NULL DEFAULT 0,   -- the last verification step that was spent
+        last_step INTEGER NOT NULL DEFAULT 0,   -- the last verification step that was used
         email_only_auth INTEGER NOT NULL,
         disabled_at INTEGER
     )

@@ -156,7 +156,7 @@ class _Seeder:
             account_id,
             machine_identifier,
         ):
-            raise StoreConflict(f"a token given to {owner_label} belongs to somebody else in this database")
+            raise StoreConflict(f"a token of {owner_label} belongs to another account in this database")
         return digest
 
     def _add_server(self, server: WorldMediaServer) -> None:
