@@ -17,7 +17,7 @@ from typing import ClassVar, Self
 
 import msgspec
 
-from ticketstub.crypto.jwk import InvalidKey, Jwk, compute_thumbprint, decode_base64url, encode_base64url, is_kid
+from ticketstub.crypto.jwk import InvalidKey, Jwk, decode_base64url, encode_base64url, ensure_kid, is_kid
 from ticketstub.crypto.jwt import EDDSA, RS256, InvalidJwt, check_times, parse_json_object, read_audience, read_jwt
 from ticketstub.models import Model
 from ticketstub.tokens import Secret, Unpicklable
@@ -29,9 +29,14 @@ SCOPES = ("username", "email", "friendly_name", "restricted", "anonymous", "join
 
 @hide_locals
 class PrivateKey(Unpicklable):
-    """An Ed25519 key and its name."""
+    """An Ed25519 key and its name.
 
-    __slots__ = ("_key", "kid")
+    Attributes:
+        jwk: the public key, in the form in which it is registered and published.
+        kid: the name of the key.
+    """
+
+    __slots__ = ("_key", "jwk", "kid")
     _pickle_advice = "store the result of dump() with the credentials instead"
     kind: ClassVar[str] = "private key"
 
@@ -45,7 +50,9 @@ class PrivateKey(Unpicklable):
         if kid is not None and not is_kid(kid):
             raise InvalidKey("kid must be 1 to 128 of A-Z a-z 0-9 _ . -")
         self._key = Ed25519PrivateKey.from_private_bytes(raw)
-        self.kid: str = compute_thumbprint(self._build_public_jwk()) if kid is None else kid
+        x = encode_base64url(self._key.public_key().public_bytes_raw())
+        self.jwk = ensure_kid(Jwk(kty="OKP", crv="Ed25519", x=x, use="sig", alg=EDDSA, kid=kid))
+        self.kid = str(self.jwk.kid)
 
     @classmethod
     def generate(cls, kid: str | None = None, *, random: Callable[[int], bytes] = os.urandom) -> Self:
@@ -72,7 +79,7 @@ class PrivateKey(Unpicklable):
             case {"kind": cls.kind, "version": 1, "kid": str(kid), "public": public, "private": str(private)}:
                 with suppress(ValueError):
                     key = cls(Secret(private), kid)
-                    if key._build_public_jwk().x == public:
+                    if key.jwk.x == public:
                         return key
             case _:
                 pass
@@ -84,18 +91,10 @@ class PrivateKey(Unpicklable):
             "kind": self.kind,
             "version": 1,
             "kid": self.kid,
-            "public": self._build_public_jwk().x,
+            "public": self.jwk.x,
             "private": encode_base64url(self._key.private_bytes_raw()),
         }
         return Secret(msgspec.json.encode(members).decode())
-
-    @property
-    def jwk(self) -> Jwk:
-        """The public key, in the form in which it is registered and published."""
-        return msgspec.structs.replace(self._build_public_jwk(), use="sig", alg=EDDSA, kid=self.kid)
-
-    def _build_public_jwk(self) -> Jwk:
-        return Jwk(kty="OKP", crv="Ed25519", x=encode_base64url(self._key.public_key().public_bytes_raw()))
 
     def _sign_jwt(self, header: dict[str, object], claims: dict[str, object]) -> str:
         text = f"{encode_base64url(msgspec.json.encode(header))}.{encode_base64url(msgspec.json.encode(claims))}"
