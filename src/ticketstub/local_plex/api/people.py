@@ -88,22 +88,18 @@ async def get_users(context: PlexTvContext, _call: GetUsers) -> tuple[User, ...]
 
 
 async def get_friends(context: PlexTvContext, call: GetFriends) -> tuple[Friend, ...]:
-    """List friends and Home users as v2 does; all of them are accepted."""
+    """List friends and Home users as v2 does; all of them are accepted, and `sharedServers` is empty (observed)."""
     if call.status and "accepted" not in call.status.split(","):
         return ()
     contacts = await _load_contacts(context)
-    return tuple(_describe_friend(person, contacts) for person in contacts.accounts)
-
-
-def _describe_friend(person: AccountRow, contacts: _Contacts) -> Friend:
-    """Describe a friend; `sharedServers` is always empty (observed)."""
-    person_fields = _describe_person(person, is_in_home=person.id in contacts.home_member_ids)
-    profile = person.record.restriction_profile
-    return Friend(
-        **asdict(person_fields),
-        status="accepted",
-        sharing_settings=_DEFAULT_SHARING_SETTINGS,
-        restriction_profile=profile,
+    return tuple(
+        Friend(
+            **asdict(_describe_person(person, is_in_home=person.id in contacts.home_member_ids)),
+            status="accepted",
+            sharing_settings=_DEFAULT_SHARING_SETTINGS,
+            restriction_profile=person.record.restriction_profile,
+        )
+        for person in contacts.accounts
     )
 
 
@@ -119,7 +115,7 @@ def build_gone_response() -> OutgoingResponse:
 
 
 def _describe_user(person: AccountRow, contacts: _Contacts, now: int) -> User:
-    record, outgoing_shares = person.record, [each for each in contacts.shares if each.owner.id == contacts.account_id]
+    record = person.record
     return User(
         id=record.id,
         title=record.title,
@@ -140,21 +136,21 @@ def _describe_user(person: AccountRow, contacts: _Contacts, now: int) -> User:
         filter_photos="",
         filter_television="",
         restricted=record.restricted,
-        servers=tuple(_describe_user_share(share, now) for share in outgoing_shares if share.guest.id == person.id),
-    )
-
-
-def _describe_user_share(share: ShareRow, now: int) -> AccessibleServer:
-    return AccessibleServer(
-        id=_compute_share_id(share),
-        server_id=share.server_number,
-        machine_identifier=share.machine_identifier,
-        name=share.server_name,
-        last_seen_at=now,
-        num_libraries=0,
-        all_libraries=True,
-        owned=True,
-        pending=False,
+        servers=tuple(
+            AccessibleServer(
+                id=_compute_share_id(share),
+                server_id=share.server_number,
+                machine_identifier=share.machine_identifier,
+                name=share.server_name,
+                last_seen_at=now,
+                num_libraries=0,
+                all_libraries=True,
+                owned=True,
+                pending=False,
+            )
+            for share in contacts.shares
+            if share.owner.id == contacts.account_id and share.guest.id == person.id
+        ),
     )
 
 

@@ -54,8 +54,9 @@ class MethodNotAllowed(Refusal):
         self.allowed = ", ".join([*allowed, *(["HEAD"] if "GET" in allowed else []), "OPTIONS"])
 
 
-_HANDLER_MODULES = (home, people, account, avatars, pins, device_key, devices)
-ROUTES: Router[Instance, TokenRow] = Router([route for family in _HANDLER_MODULES for route in family.ROUTES])
+ROUTES: Router[Instance, TokenRow] = Router(
+    [route for family in (home, people, account, avatars, pins, device_key, devices) for route in family.ROUTES]
+)
 """plex.tv's calls."""
 
 

@@ -12,11 +12,10 @@ from ticketstub.protocol.codec import Format
 
 LOCAL_PLEX_HEADER = ("X-Ticketstub", "local")
 
-_ALLOWED_METHODS = b"GET, POST, PUT, PATCH, HEAD, DELETE, OPTIONS"
 _COMMON_HEADERS: Headers = [
     (b"vary", b"Origin"),
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-methods", _ALLOWED_METHODS),
+    (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, HEAD, DELETE, OPTIONS"),
     (b"access-control-expose-headers", b"Location"),
     (b"access-control-max-age", b"86400"),
     (b"referrer-policy", b"origin-when-cross-origin"),

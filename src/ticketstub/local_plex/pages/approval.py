@@ -25,7 +25,6 @@ from ticketstub.local_plex.storage.base import AccountRow
 from ticketstub.local_plex.storage.pins import PinRow
 from ticketstub.refusals import BadRequest, Forbidden, RateLimited
 
-_UNKNOWN_CODE = "No device is waiting with this code. Check its screen again: codes expire."
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]")
 _CONTEXT_NAMES = ("product", "version", "platform", "platformVersion", "device", "deviceName", "model")
 _MAX_URL_LENGTH = 2048
@@ -131,7 +130,8 @@ async def submit_code(context: PageContext) -> OutgoingResponse:
         return _render_link_form(context, parameters, code, f"Too many wrong codes. {format_wait(refusal)}", 429)
     pin = await _find_open_pin(context, code) if len(code) == 4 else None
     if pin is None or parameters["clientID"] not in {"", pin.client.client_identifier}:
-        return _render_link_form(context, parameters, code, _UNKNOWN_CODE, 404)
+        text = "No device is waiting with this code. Check its screen again: codes expire."
+        return _render_link_form(context, parameters, code, text, 404)
     await attempt.release()
     proof = _make_code_proof(context, code, account)
     return context.redirect("/auth", **_drop_empty(parameters, "code", "checked"), code=code, checked=proof)

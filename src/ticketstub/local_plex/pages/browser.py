@@ -46,11 +46,6 @@ class BrowserSession:
         if not self._cookie_value:
             self._set_cookie(secrets.token_urlsafe(32))
 
-    @property
-    def form_token(self) -> str:
-        """The token that this browser's forms must contain."""
-        return self.make_proof("form")
-
     def make_proof(self, *facts: object) -> str:
         """Return a proof, for this browser only, that this site stated these facts."""
         text = msgspec.json.encode([self._cookie_value, *(str(fact) for fact in facts)]).decode()

@@ -92,7 +92,7 @@ class PageContext(msgspec.Struct, frozen=True):
         """Render a template with these values."""
         account = self.browser.account
         account_name = clean_text(account.record.username or account.record.title) if account else ""
-        page = {"account_name": account_name, "form_token": self.browser.form_token, "path": self.request.path}
+        page = {"account_name": account_name, "form_token": self.browser.make_proof("form"), "path": self.request.path}
         return self._add_cookie(render_template(template, status, **page, **values))
 
     def redirect(self, path: str, **query: str) -> OutgoingResponse:

@@ -26,7 +26,6 @@ from ticketstub.refusals import (
 from ticketstub.tokens import Secret
 
 _PROOF_LIFETIME = 300
-_EMAIL_ONLY_CODE = 1030
 
 
 async def show_sign_in(context: PageContext) -> OutgoingResponse:
@@ -122,7 +121,7 @@ def _render_refusal(context: PageContext, refusal: Unauthorized | RateLimited) -
         if "proof" in parameters:
             proof_fields = {name: parameters[name] for name in ("proof", "account", "until")}
             login = "this account"
-    elif refusal.code == _EMAIL_ONLY_CODE:
+    elif refusal.code == 1030:
         text = "This account signs in with its e-mail address only."
     elif "proof" in parameters:
         text = "That took too long. Sign in again."
