@@ -51,7 +51,7 @@ class LocalPlex(Listeners):
 
     Args:
         world: its accounts, media servers, shares and sources.
-        db: `sqlite:///file.db`, or `None` for a database in memory. What a file contains already is kept. Only one
+        db: `sqlite:///file.db`, or `None` for a database in memory. Existing data in a file stays. Only one
             local Plex at a time can use a file.
         reset: replace the database by a new one, once nothing else prevents the start.
         host: the address to listen on.
@@ -131,7 +131,7 @@ class LocalPlex(Listeners):
             on_ready: called once every address answers.
             stop: ends it, shortly after the settings' `stop_seconds` at the latest, whatever clients do.
         """
-        from ticketstub.local_plex.storage.sqlite_file import lock_database, parse_database_url  # loaded only to be run
+        from ticketstub.local_plex.storage.sqlite_file import lock_database, parse_database_url  # loaded when needed
 
         path = None if self._db is None else parse_database_url(self._db).resolve()
         with contextlib.ExitStack() as stack:
@@ -148,17 +148,17 @@ class LocalPlex(Listeners):
     @contextlib.contextmanager
     def run_in_thread(self) -> Generator[LocalPlex, None, None]:
         """Run in a new thread for as long as the `with` lasts."""
-        from ticketstub.local_plex.http.server import run_in_thread  # loaded only to be run
+        from ticketstub.local_plex.http.server import run_in_thread  # loaded when needed
 
         with run_in_thread(self.serve, "ticketstub-local-plex"):
             yield self
 
     async def _reset_database(self, path: Path, listeners: list[socket.socket], stack: contextlib.ExitStack) -> None:
         """Replace the database by a new one that contains the world, once every address is bound."""
-        from ticketstub.local_plex.domain.passwords import PasswordChecker  # likewise
-        from ticketstub.local_plex.storage.seed import seed  # likewise
-        from ticketstub.local_plex.storage.sqlite import SqliteStore  # likewise
-        from ticketstub.local_plex.storage.sqlite_file import replace_database  # likewise
+        from ticketstub.local_plex.domain.passwords import PasswordChecker  # loaded when needed
+        from ticketstub.local_plex.storage.seed import seed  # loaded when needed
+        from ticketstub.local_plex.storage.sqlite import SqliteStore  # loaded when needed
+        from ticketstub.local_plex.storage.sqlite_file import replace_database  # loaded when needed
 
         with replace_database(path) as draft:
             keys = InstanceKeys.load_or_create(path, is_reset=True)
@@ -184,9 +184,9 @@ class LocalPlex(Listeners):
 
     def _create_fallback(self, server: WorldMediaServer, name: str) -> Fallback | None:
         """Return what answers for a media server beyond the local Plex's own routes, if its world names anything."""
-        from ticketstub.local_plex.content.recording import Recorder, find_secrets  # likewise
-        from ticketstub.local_plex.content.replies import ReplyFolder, encode_segment  # likewise
-        from ticketstub.local_plex.content.upstream import Upstream  # likewise
+        from ticketstub.local_plex.content.recording import Recorder, find_secrets  # loaded when needed
+        from ticketstub.local_plex.content.replies import ReplyFolder, encode_segment  # loaded when needed
+        from ticketstub.local_plex.content.upstream import Upstream  # loaded when needed
 
         if server.replies:
             return ReplyFolder(Path(server.replies))
@@ -198,10 +198,10 @@ class LocalPlex(Listeners):
     @contextlib.asynccontextmanager
     async def _open_instance(self, path: Path | None) -> AsyncGenerator[Instance, None]:
         """Open the database and add the world to it."""
-        from ticketstub.local_plex.domain.instance import Instance  # likewise
-        from ticketstub.local_plex.domain.passwords import PasswordChecker  # likewise
-        from ticketstub.local_plex.storage.seed import seed  # likewise
-        from ticketstub.local_plex.storage.sqlite import SqliteStore  # likewise
+        from ticketstub.local_plex.domain.instance import Instance  # loaded when needed
+        from ticketstub.local_plex.domain.passwords import PasswordChecker  # loaded when needed
+        from ticketstub.local_plex.storage.seed import seed  # loaded when needed
+        from ticketstub.local_plex.storage.sqlite import SqliteStore  # loaded when needed
 
         # The keys come first: a database without its key is refused before it is touched.
         keys = InstanceKeys.load_or_create(path) if path else InstanceKeys.create_ephemeral()
@@ -226,9 +226,9 @@ class LocalPlex(Listeners):
 
     async def _create_sites(self, instance: Instance) -> tuple[PlexTv, dict[int, MediaServerSite]]:
         """Create plex.tv and the media servers, with nothing in memory."""
-        from ticketstub.local_plex.api.media_server import MediaServerSite  # likewise
-        from ticketstub.local_plex.api.plex_tv import PlexTv  # likewise
-        from ticketstub.local_plex.pages.site import Pages  # likewise
+        from ticketstub.local_plex.api.media_server import MediaServerSite  # loaded when needed
+        from ticketstub.local_plex.api.plex_tv import PlexTv  # loaded when needed
+        from ticketstub.local_plex.pages.site import Pages  # loaded when needed
 
         sites: dict[int, MediaServerSite] = {}
         for row, running in zip(await instance.store.list_media_servers(), self.media_servers, strict=True):
@@ -242,14 +242,14 @@ class LocalPlex(Listeners):
 
     async def _create_app(self, instance: Instance) -> App:
         """Create the application, and attach the controller if there is one."""
-        from ticketstub.local_plex.http.application import App  # likewise
+        from ticketstub.local_plex.http.application import App  # loaded when needed
 
         plex_tv, media_servers = await self._create_sites(instance)
         controller = self._controller
         if controller is None:
             return App(plex_tv, media_servers, self._settings, self._on_answer, self._clock)
-        from ticketstub.local_plex.control.app import ControlledApp  # likewise
-        from ticketstub.local_plex.control.http_api import ControlSite  # likewise
+        from ticketstub.local_plex.control.app import ControlledApp  # loaded when needed
+        from ticketstub.local_plex.control.http_api import ControlSite  # loaded when needed
 
         control_sites = {}
         if self.control is not None:
@@ -267,7 +267,7 @@ class LocalPlex(Listeners):
     async def _run(
         self, instance: Instance, listeners: list[socket.socket], on_ready: Callable[[], None], stop: asyncio.Event
     ) -> None:
-        from ticketstub.local_plex.http.server import HttpServer  # likewise
+        from ticketstub.local_plex.http.server import HttpServer  # loaded when needed
 
         settings, controller, app = self._settings, self._controller, await self._create_app(instance)
         keep_alive = {server.port: settings.media_server_keep_alive_seconds for server in self.media_servers}
@@ -291,10 +291,10 @@ def build_openapi_document(api: ApiName) -> bytes:
     """Return the OpenAPI document of one kind of port as JSON; it is built once per process."""
     import msgspec
 
-    from ticketstub.local_plex.api import media_server, plex_tv  # likewise
-    from ticketstub.local_plex.control.commands import COMMANDS  # likewise
-    from ticketstub.local_plex.openapi import documents  # likewise
-    from ticketstub.local_plex.pages.site import PAGES  # likewise
+    from ticketstub.local_plex.api import media_server, plex_tv  # loaded when needed
+    from ticketstub.local_plex.control.commands import COMMANDS  # loaded when needed
+    from ticketstub.local_plex.openapi import documents  # loaded when needed
+    from ticketstub.local_plex.pages.site import PAGES  # loaded when needed
 
     tables: dict[ApiName, dict[str, Any]] = {
         "plex.tv": {"routes": plex_tv.ROUTES.list_routes(), "pages": PAGES},
@@ -306,6 +306,6 @@ def build_openapi_document(api: ApiName) -> bytes:
 
 def _list_documents(api: ApiName) -> dict[str, Callable[[], OutgoingResponse]]:
     """Return the functions that answer requests for the documents of one kind of port, by path."""
-    from ticketstub.local_plex.http.response import OutgoingResponse  # likewise
+    from ticketstub.local_plex.http.response import OutgoingResponse  # loaded when needed
 
     return {OPENAPI_PATH: lambda: OutgoingResponse(200, _DOCUMENT_HEADERS, build_openapi_document(api))}

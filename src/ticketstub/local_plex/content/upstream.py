@@ -251,14 +251,13 @@ def _describe_error(error: Exception) -> str:
     """Say why there is no response, without the library's own text: it contains addresses and internal names."""
     import aiohttp
 
-    if isinstance(error, socket.gaierror):
-        return "the name could not be looked up"
-    if isinstance(error, ssl.CertificateError):
-        return "its certificate is not trusted"
-    if isinstance(error, (ssl.SSLError, aiohttp.ClientSSLError)):
-        return "the TLS handshake failed"
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno).lower()
-    if isinstance(error, aiohttp.ClientConnectionError):
-        return "it closed the connection without an answer"
-    return "the address or the answer cannot be read"
+    reasons: tuple[tuple[type[Exception], str], ...] = (
+        (socket.gaierror, "the name could not be looked up"),
+        (ssl.CertificateError, "its certificate is not trusted"),
+        (ssl.SSLError, "the TLS handshake failed"),
+        (aiohttp.ClientSSLError, "the TLS handshake failed"),
+        (OSError, os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else ""),
+        (aiohttp.ClientConnectionError, "it closed the connection without an answer"),
+    )
+    found = (reason for kind, reason in reasons if reason and isinstance(error, kind))
+    return next(found, "the address or the answer cannot be read")

@@ -31,7 +31,7 @@ from ticketstub.tokens import Secret, Token
 
 __all__ = ["COMMANDS", "PREFIX", "ControlCommands", "TooLate"]
 
-_TOKEN_DEVICE = DeviceRow(client_identifier="ticketstub-hand", product="Ticketstub", name="The tester's hand")
+_TOKEN_DEVICE = DeviceRow(client_identifier="ticketstub-control", product="Ticketstub", name="The tester's commands")
 _VALID_IDS = range(2**63)  # what SQLite can hold
 _BODILESS_STATUSES = frozenset({204, 205, 304})
 
@@ -179,7 +179,7 @@ class ControlCommands(CommandSet):
 
     @command("POST", "/shares")
     async def share(self, media_server: str, account: AccountReference) -> None:
-        """Share a media server with an account: its resources then list the server, with a token of its own.
+        """Share a media server with an account: its resources then list the server, with a separate token.
 
         An account that has the share already gets another token.
         """

@@ -15,6 +15,8 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+import msgspec
+
 from ticketstub.local_plex.http.application import Site
 from ticketstub.local_plex.http.request import IncomingRequest, split_suffix
 from ticketstub.local_plex.http.response import OutgoingResponse
@@ -71,28 +73,20 @@ def _split_path(path: str) -> tuple[str, ...]:
     return tuple((split_suffix(path)[0] or "/").split("/"))
 
 
-class CallRule:
+class CallRule(msgspec.Struct, eq=False):
     """What happens to the next calls that match a pattern.
 
-    Args:
+    Attributes:
         pattern: the calls.
-        times: how many of them.
+        remaining: how many of them the rule still applies to.
         respond: answers a call in place of its site; `None` leaves the answer to the site.
         delay_seconds: how long a call waits before it is answered.
     """
 
-    def __init__(
-        self,
-        pattern: CallPattern,
-        times: int,
-        respond: Callable[[Site, IncomingRequest], OutgoingResponse] | None = None,
-        *,
-        delay_seconds: float = 0.0,
-    ) -> None:
-        self.pattern = pattern
-        self.remaining = times
-        self.respond = respond
-        self.delay_seconds = delay_seconds
+    pattern: CallPattern
+    remaining: int
+    respond: Callable[[Site, IncomingRequest], OutgoingResponse] | None = None
+    delay_seconds: float = 0.0
 
 
 def consume_rule(rules: list[CallRule], request: IncomingRequest, place: str) -> CallRule | None:
@@ -191,7 +185,7 @@ class Ports:
         Raises:
             LookupError: no place has this name.
         """
-        from ticketstub.local_plex.http.server import bind  # loaded only to be run
+        from ticketstub.local_plex.http.server import bind  # loaded when needed
 
         for port in self._find_ports(place):
             async with self._lock:

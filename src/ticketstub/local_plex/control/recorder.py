@@ -85,13 +85,14 @@ class RequestLog(list[Recorded]):
             ValueError: the text is not a call.
         """
         pattern = CallPattern.parse(call, at)
+        # A pattern with parameters is compared with the template, because the path may be masked.
         has_parameters = any(segment.startswith("{") for segment in pattern.segments)
-
-        def choose_path(recorded: Recorded) -> str:
-            """Prefer the template: the path may be masked."""
-            return recorded.template if has_parameters and recorded.template != "-" else recorded.path
-
-        return [each for each in self if pattern.matches(each.method, choose_path(each), each.place)]
+        paths = [each.template if has_parameters and each.template != "-" else each.path for each in self]
+        return [
+            each
+            for each, path in zip(self, paths, strict=False)  # other threads may append
+            if pattern.matches(each.method, path, each.place)
+        ]
 
     def __repr__(self) -> str:
         return f"<Requests: {', '.join(map(str, self)) or 'none'}>"

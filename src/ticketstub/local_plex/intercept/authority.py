@@ -68,10 +68,13 @@ class CertificateAuthority:
         self._not_after = now + lifetime
         self._key = _generate_key()
         name = _build_name(COMMON_NAME)
+        # Addresses must be excluded, because a form of name that is not mentioned is permitted (RFC 5280, 4.2.1.10).
+        domains = [x509.DNSName(domain) for domain in DOMAINS]
+        addresses = [x509.IPAddress(ip_network(text)) for text in ("0.0.0.0/0", "::/0")]
         self.certificate = (
             self._create_builder(name, self._key, name)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_build_name_constraints(), critical=True)
+            .add_extension(x509.NameConstraints(domains, addresses), critical=True)
             .add_extension(_build_key_usage(ca=True), critical=True)
             .sign(self._key, hashes.SHA256())
         )
@@ -167,14 +170,6 @@ def _build_name(text: str) -> x509.Name:
     from cryptography import x509
 
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
-
-
-def _build_name_constraints() -> x509.NameConstraints:
-    """Permit Plex's names and exclude all addresses: a form of name not mentioned is permitted (RFC 5280, 4.2.1.10)."""
-    from cryptography import x509
-
-    all_addresses = [x509.IPAddress(ip_network(text)) for text in ("0.0.0.0/0", "::/0")]
-    return x509.NameConstraints([x509.DNSName(name) for name in DOMAINS], all_addresses)
 
 
 def _build_key_usage(*, ca: bool) -> x509.KeyUsage:

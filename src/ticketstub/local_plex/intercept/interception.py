@@ -67,7 +67,7 @@ def intercept_traffic(
         upstream: the proxy to use for all other hosts.
         on_event: called with the outcome of each connection.
     """
-    from ticketstub.local_plex.http.server import run_in_thread  # loaded only to be run
+    from ticketstub.local_plex.http.server import run_in_thread  # loaded when needed
 
     hosts = build_host_table(plex, offline=offline)
     names = {server.port: server.https_url.removeprefix("https://") for server in plex.media_servers}

@@ -32,20 +32,16 @@ def find_owner_uid(local: SocketAddress, remote: SocketAddress) -> int | None:
         local: the address of that end.
         remote: the address of the other end.
     """
+    expected = [f"{socket.inet_aton(ip)[::-1].hex().upper()}:{port:04X}" for ip, port in (local, remote)]
     for table in _TCP_TABLES:
         with suppress(OSError, ValueError, IndexError):
             for line in Path(table).read_text("ascii").splitlines()[1:]:
                 fields = line.split()
                 ends = [end.removeprefix(_IPV4_MAPPED_PREFIX) for end in fields[1:3]]
                 # A socket without an inode is a leftover that nobody owns: its user means nothing.
-                if ends == [_format_table_address(local), _format_table_address(remote)] and fields[9] != "0":
+                if ends == expected and fields[9] != "0":
                     return int(fields[7])
     return None
-
-
-def _format_table_address(address: SocketAddress) -> str:
-    """Return an address in the form of the system's tables."""
-    return f"{socket.inet_aton(address[0])[::-1].hex().upper()}:{address[1]:04X}"
 
 
 def get_own_uid() -> int | None:

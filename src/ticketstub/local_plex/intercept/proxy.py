@@ -116,8 +116,8 @@ class ProxyServer:
 
     async def serve(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
         """Run until `stop` is set; call `ready` once it listens. Raises `ListenError`."""
-        from ticketstub.local_plex.http.connections import BACKLOG  # loaded only to be run
-        from ticketstub.local_plex.http.server import listen  # likewise
+        from ticketstub.local_plex.http.connections import BACKLOG  # loaded when needed
+        from ticketstub.local_plex.http.server import listen  # loaded when needed
 
         with contextlib.closing(listen("127.0.0.1", 0)) as listener:
             self._port = listener.getsockname()[1]
@@ -214,11 +214,9 @@ class ProxyServer:
                 for ip in addresses:
                     try:
                         async with asyncio.timeout(seconds / len(addresses)):
-                            streams = await asyncio.open_connection(ip, address.port, limit=_READ_BYTES)
+                            return await asyncio.open_connection(ip, address.port, limit=_READ_BYTES)
                     except OSError as error:
                         failure = error
-                    else:
-                        return streams
         except OSError as error:
             failure = error
         if isinstance(failure, TimeoutError):

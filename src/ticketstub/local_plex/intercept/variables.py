@@ -85,11 +85,12 @@ def build_variables(settings: ProgramSettings, environ: Mapping[str, str]) -> di
         settings: what they point to.
         environ: the environment to which they will be added.
     """
+    bundle = settings.authority.with_name(BUNDLE_FILE)
     values: dict[ValueKind, str] = {
         "proxy": settings.proxy,
         "exceptions": build_no_proxy(environ) if settings.proxy else "",
         "authority": str(settings.authority),
-        "bundle": str(_choose_file(settings.authority, BUNDLE_FILE)),
+        "bundle": str(bundle if bundle.exists() else settings.authority),
         "java": _build_java_options(settings, environ),
         "1": "1" if settings.proxy else "",
         "address": settings.plex_tv,
@@ -116,11 +117,6 @@ def _matches_plex(entry: str) -> bool:
     """Say whether any program might read a proxy exception as one of Plex's hosts."""
     host = re.sub(r":\d+$", "", entry.lower()).lstrip("*").strip(".")
     return not host or any(f".{plex}".endswith(f".{host}") or f".{host}".endswith(f".{plex}") for plex in _PLEX_DOMAINS)
-
-
-def _choose_file(authority: Path, name: str) -> Path:
-    candidate = authority.with_name(name)
-    return candidate if candidate.exists() else authority
 
 
 def _build_java_options(settings: ProgramSettings, environ: Mapping[str, str]) -> str:

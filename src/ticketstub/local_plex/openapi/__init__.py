@@ -1,1 +1,1 @@
-"""The OpenAPI document, made from the tables that it is given."""
+"""The OpenAPI documents, built from the tables that are passed in."""

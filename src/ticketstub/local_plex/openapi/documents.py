@@ -259,7 +259,7 @@ def _describe_text_value(schema: Schema) -> Schema:
     """Return the schema of a value in a query or form, which has no null: the parameter is left out instead."""
     options = schema.get("anyOf")
     if isinstance(options, list) and {"type": "null"} in options:
-        rest: list[Schema] = [option for option in options if option != {"type": "null"}]  # pyright: ignore[reportUnknownVariableType]  # of_type made it
+        rest: list[Schema] = [option for option in options if option != {"type": "null"}]  # pyright: ignore[reportUnknownVariableType]  # from describe_type
         return _describe_text_value(rest[0]) if len(rest) == 1 else {"anyOf": rest}
     return {**schema, **_INTEGER_RANGE} if schema.get("type") == "integer" else schema
 

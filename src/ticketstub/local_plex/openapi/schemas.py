@@ -178,7 +178,12 @@ def _make_sample(kind: object, *, full: bool) -> object:
 
 def _make_generic_sample(origin: object, arguments: tuple[Any, ...], *, full: bool) -> object:
     if origin is tuple:
-        return _make_pair(_make_sample(arguments[0], full=True)) if full else ()  # in XML, one alone is not a list
+        # Two samples, because one alone is not a list in XML; if they can be owned, the second is not.
+        first = _make_sample(arguments[0], full=True)
+        second = first
+        if isinstance(first, Model) and "owned" in first.__struct_fields__:
+            second = msgspec.structs.replace(first, owned=False)
+        return (first, second) if full else ()
     if origin is Literal:
         return arguments[0]
     if origin is Union or origin is UnionType:
@@ -191,10 +196,3 @@ def _make_full_model(model: type[Model]) -> Model:
     hints = get_type_hints(model)
     members = {name: _make_sample(hints[name], full=True) for name in model.__struct_fields__}
     return model(**members | ({"provides": "server"} if "provides" in members else {}))
-
-
-def _make_pair(first: object) -> tuple[object, object]:
-    """Return two samples for a list: if they can be owned, the second is not."""
-    if isinstance(first, Model) and "owned" in first.__struct_fields__:
-        return first, msgspec.structs.replace(first, owned=False)
-    return first, first
