@@ -1,4 +1,4 @@
-"""`Plex` and `AsyncPlex` are one thing twice: same names, same signatures, same requests."""
+"""`Plex` and `AsyncPlex` have the same names, signatures and requests."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_generated_files_are_current() -> None:
 
 
 def methods(kind: type) -> dict[str, Any]:
-    """List what a class defines itself and can be called."""
+    """List the methods that a class defines itself."""
     own = {name: getattr(value, "__func__", value) for name, value in vars(kind).items()}  # class methods too
     return {name: value for name, value in own.items() if callable(value)}
 
@@ -56,7 +56,7 @@ MEMBERS = {(name, member) for name, (kind, _) in PAIRS.items() for member in var
 
 
 def test_what_talks_is_awaited() -> None:
-    """Every method of a pair that the sync façade runs, the async one awaits; what does no I/O stays plain."""
+    """Each method that does I/O is a coroutine function in the async façade; the others are plain functions."""
     plain = {"with_options", "at", "PendingSignIn.load", "__init__", "__repr__"}
     for name, (_, kind) in PAIRS.items():
         for member, function in methods(kind).items():
@@ -65,7 +65,7 @@ def test_what_talks_is_awaited() -> None:
 
 
 def test_the_async_client_closes_under_either_name() -> None:
-    """`aclose` is `close`: what `contextlib.aclosing` and httpx's users look for."""
+    """`aclose` is `close`, for `contextlib.aclosing` and users of httpx."""
     transport = AsyncRecording()
     plex = async_plex.AsyncPlex(transport=transport, **OPTIONS)
     asyncio.run(plex.ping())
@@ -143,7 +143,7 @@ OPTIONS: dict[str, Any] = {
 
 @every("use", USES)
 def test_same_requests(use: Any) -> None:
-    """Every method sends the same request from both façades: method, address, headers in order, and body."""
+    """Each method sends the same request from both façades: method, URL, headers in order, and body."""
     one, two = Recording(), AsyncRecording()
     left = use(plex.Plex(transport=one, **OPTIONS))
     right = asyncio.run(use(async_plex.AsyncPlex(transport=two, **OPTIONS)))
@@ -201,7 +201,7 @@ STORIES: dict[str, Any] = {
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
 def test_same_stories(story: Any) -> None:
-    """What takes several requests sends the same ones from both façades, in the same order, with the same result."""
+    """Methods with several requests send the same ones from both façades, in the same order, with the same result."""
     one, two = Recording(answer), AsyncRecording(answer)
     left = _read(story(plex.Plex(transport=one, **OPTIONS)))
     right = asyncio.run(_aread(story(async_plex.AsyncPlex(transport=two, **OPTIONS))))
@@ -237,7 +237,7 @@ async def _aread(story: Any) -> list[str]:
 
 
 def test_check_is_one_thing_twice() -> None:
-    """`check` and `acheck` have one signature, and send the same."""
+    """`check` and `acheck` have the same signature and send the same requests."""
     written = str(inspect.signature(async_plex.acheck)).replace("AsyncClientOptions", "ClientOptions")
     assert str(inspect.signature(plex.check)) == written
     one, two = Recording(answer), AsyncRecording(answer)
@@ -258,13 +258,13 @@ ANSWERS = {
 
 
 def answer(request: Request) -> Response:
-    """Answer as Plex would, also where there are several calls."""
+    """Answer as Plex would, also for methods with several requests."""
     status, body = ANSWERS.get(request.path, (0, b""))
     return Response(status, {}, body) if status else usual(request)
 
 
 def test_every_method_is_used_above() -> None:
-    """No public method of the façades is left out of the comparison of requests."""
+    """The comparison of requests covers every public method of the façades."""
     public = {member for _, member in MEMBERS if not member.startswith("_")}
     parts = {"authentication", "url", "token", "close"}
     parts |= {

@@ -1,4 +1,4 @@
-"""The public face has no `Any` in it, and each name that it promises is there."""
+"""The public face: its names, its types, and one client for plex.tv and a media server."""
 
 from __future__ import annotations
 

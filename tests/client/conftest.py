@@ -1,4 +1,4 @@
-"""Both façades behind one synchronous face, and a scripted server on loopback that plays plex.tv and a media server."""
+"""Both façades behind one synchronous interface, and a scripted loopback server in place of Plex."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GROUPS = tuple(kind for name, kind in vars(async_groups).items() if name.startsw
 
 
 class View:
-    """An async client, or a part of one, seen synchronously: what would be awaited is run to its end."""
+    """An async client, or a part of one, behind a synchronous interface that runs each coroutine."""
 
     def __init__(self, inner: object, runner: asyncio.Runner) -> None:
         self.inner = inner
@@ -61,7 +61,7 @@ def facade(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def make(facade: str) -> Iterator[Make]:
-    """Make clients of the façade; all are closed in the end."""
+    """Create clients of the façade; all are closed at the end."""
     runner = asyncio.Runner()
     made: list[Any] = []
 
@@ -83,7 +83,7 @@ def reply(body: bytes = b"", status: int = 200, **headers: str) -> bytes:
 
 
 class Script:
-    """A server that answers by path, and keeps what came."""
+    """A server that answers by path and records the requests."""
 
     def __init__(self, answers: dict[str, Any]) -> None:
         self.answers = {path: list(given) if isinstance(given, list) else given for path, given in answers.items()}
@@ -117,7 +117,7 @@ class Script:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Script]]:
-    """Start scripted servers; all are stopped in the end."""
+    """Start scripted servers; all are stopped at the end."""
     running: list[Script] = []
 
     def start(**answers: Any) -> Script:

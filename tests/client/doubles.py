@@ -1,4 +1,4 @@
-"""Transports that are no network: one answers from a function and records, one fails when it is used at all."""
+"""Transports without a network: one answers from a function and records, one fails when it is used."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BODIES = {
 
 
 def usual(request: Request) -> Response:
-    """Answer every call as Plex would, below any base."""
+    """Answer every call as Plex would, below any base URL."""
     path = next((path for path in sorted(BODIES, key=len, reverse=True) if request.path.endswith(path)), "/")
     return Response(201 if path.endswith("signin") else 200, {}, BODIES[path])
 

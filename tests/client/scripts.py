@@ -1,4 +1,4 @@
-"""What the tests of the façades have in common."""
+"""Helpers for the tests of the façades."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SOON = Retry(backoff=0.01)
 
 
 def start(serve: Serve, path: str, *answers: bytes, **more: Any) -> Script:
-    """Start a server that answers one path with these, one after the other, the only one for ever."""
+    """Start a server that gives one path these answers in turn; a single answer is given for ever."""
     script = serve(**more)
     script.answers[path] = [*answers] if answers[1:] else b"".join(answers)
     return script
 
 
 def head_of(request: bytes) -> tuple[str, dict[str, str]]:
-    """Split what came into its request line and its fields, names in lower case."""
+    """Split a request into its request line and its header fields, with lower-case names."""
     first, *lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")
     return first, {line.split(": ")[0].lower(): line.split(": ", 1)[1] for line in lines}

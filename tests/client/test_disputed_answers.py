@@ -1,6 +1,6 @@
-"""Where nobody knows what Plex answers, the client gets on with every way that a local Plex can answer.
+"""Where Plex's answer is unknown, the client works with every answer that a local Plex can give.
 
-One tour through every way to sign in, and what a signed-in program does, against a local Plex for each other way.
+One tour of every way to sign in and of what a signed-in program does, against a local Plex for each other answer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
 
 
 def other_ways() -> Iterator[tuple[str, object]]:
-    """List each disputed answer with each way that is not the default."""
+    """List each disputed answer with each choice that is not the default."""
     usual = Quirks()
     for name, key in get_fields(Quirks).items():
         for way in (True, False) if key.type is bool else get_args(key.type):
@@ -38,7 +38,7 @@ WAYS = list(other_ways())
 
 
 def many_at_once() -> list[dict[str, object]]:
-    """Put the ways together, as few times as there is room for: no two of one disputed answer."""
+    """Combine the choices into as few groups as possible, with at most one choice for each disputed answer."""
     together: list[dict[str, object]] = [{}]
     for name, way in WAYS:
         free = next((each for each in together[1:] if name not in each and len(each) < 6), None)
@@ -70,13 +70,13 @@ def world(answers: dict[str, object]) -> World:
 @pytest.mark.long
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: "=".join(map(str, way)))
 def test_the_tour(way: tuple[str, object]) -> None:
-    """Every way to sign in works, and what follows it, however one disputed thing is answered."""
+    """Every way to sign in works, and what follows it, for each choice of one disputed answer."""
     tour(dict([way]))
 
 
 @every("answers", many_at_once())
 def test_the_tour_with_many_answered_otherwise(answers: dict[str, object]) -> None:
-    """The same where several things are answered otherwise at once, and where none is."""
+    """The same for several choices at once, and for none."""
     tour(answers)
 
 
@@ -97,7 +97,7 @@ def client_of(local: LocalPlexController, name: str) -> Plex:
 
 
 def by_password(local: LocalPlexController) -> None:
-    """A kept sign-in by password is taken up again, and ends with the sign-out."""
+    """A password sign-in is stored, reused, and ends with the sign-out."""
     store = MemoryStore()
     device = Device(client_identifier="by-password", product="Demo App")
     options: dict[str, Any] = {"store": store, "plex_tv": local.url, "device": device}
@@ -113,7 +113,7 @@ def by_password(local: LocalPlexController) -> None:
 
 
 def by_browser(local: LocalPlexController, approver: Plex) -> None:
-    """Begun here, approved elsewhere, finished from its dump; the link code likewise."""
+    """A browser sign-in and a link code are begun, approved elsewhere and finished, the former from its dump."""
     with client_of(local, "by-browser") as plex:
         pending = plex.begin_sign_in(forward_url="http://127.0.0.1:9/done")
         assert not pending.is_done()
@@ -128,7 +128,7 @@ def by_browser(local: LocalPlexController, approver: Plex) -> None:
 
 
 def by_device_key(local: LocalPlexController, approver: Plex) -> None:
-    """A device key through a PIN gives a JWT, which is renewed; the media servers get a token that they take."""
+    """A PIN with a device key gives a JWT, which is renewed; media servers get a token that they accept."""
     key = DeviceKey.generate()
     with client_of(local, "by-key") as plex:
         pending = plex.begin_sign_in(device_key=key)
@@ -163,7 +163,7 @@ def at_home(approver: Plex) -> None:
 
 
 def on_media_servers(local: LocalPlexController, approver: Plex) -> None:
-    """Transient tokens and sources; refusals by meaning."""
+    """Transient tokens, sources and refusals work on media servers."""
     attic = approver.at(local.media_server("Attic").url, token=MIRA)
     transient = attic.authentication.get_transient_token().token
     assert transient
@@ -185,7 +185,7 @@ def _alive(token: Token, local: LocalPlexController, server: str) -> tuple[bool 
 
 
 def with_devices_and_claims(local: LocalPlexController, approver: Plex) -> None:
-    """Devices are listed and removed, which ends their tokens; claim tokens are given."""
+    """Devices are listed and removed, which revokes their tokens; claim tokens are created."""
     with client_of(local, "to-be-removed") as plex:
         pending = plex.begin_sign_in()
         approver.pins.link(pending.code)

@@ -15,7 +15,7 @@ from ticketstub.calls import GetTokenDetails, PostUsersSignInData, TransientToke
 
 
 def test_token_details(make: Make, serve: Serve) -> None:
-    """The first operation: the account of the token, with the identity and the token on the wire."""
+    """The first operation sends the identity and the token, and returns the account."""
     server = start(serve, "/api/v2/user", reply(sample("account.json")))
     account = make(plex_tv=server.url).authentication.get_token_details()
     assert (10500123, "mira_quill", Token(TOKEN)) == (account.id, account.username, account.auth_token)
@@ -32,7 +32,7 @@ def test_token_details(make: Make, serve: Serve) -> None:
 
 
 def test_sign_in(make: Make, serve: Serve) -> None:
-    """The second operation: a form goes out without any token, and the account with its new token comes back."""
+    """The second operation sends a form without a token, and returns the account with its new token."""
     server = start(serve, "/api/v2/users/signin", reply(sample("sign_in.json"), 201))
     client = make(plex_tv=server.url)
     account = client.authentication.post_users_sign_in_data(
@@ -48,7 +48,7 @@ def test_sign_in(make: Make, serve: Serve) -> None:
 
 @pytest.mark.parametrize("form", ["json", "xml"])
 def test_transient_token(make: Make, serve: Serve, form: str) -> None:
-    """The third operation: a POST to the media server, read in either format."""
+    """The third operation is a POST to the media server; its reply is read in either format."""
     server = start(serve, "/security/token", reply(sample(f"transient_token.{form}")))
     client = make(server=server.url)
     found = client.authentication.get_transient_token(type=TransientTokenType.DELEGATION, scope=TransientTokenScope.ALL)
@@ -61,7 +61,7 @@ def test_transient_token(make: Make, serve: Serve, form: str) -> None:
 
 @pytest.mark.parametrize("name", ["source_object.json", "source_list.json", "source.xml"])
 def test_source(make: Make, serve: Serve, name: str) -> None:
-    """The fourth operation: `Device` as an object, as a list, or in XML, asked with a transient token."""
+    """The fourth operation reads `Device` as an object, as a list, or in XML; a transient token works for it."""
     server = start(serve, "/security/resources", reply(sample(name)))
     attic = make(token=None).at(server.url, token=OLD)
     found = attic.authentication.get_source_connection_information(source=f"server://{ATTIC}", refresh=True)
@@ -76,7 +76,7 @@ def test_source(make: Make, serve: Serve, name: str) -> None:
 
 
 def test_other_calls(make: Make, serve: Serve) -> None:
-    """Ping, resources, identity and server information, on plex.tv and on a media server."""
+    """Ping, resources, identity and server information work on plex.tv and on a media server."""
     server = serve(identity=reply(sample("identity.json")))
     server.answers["/"] = reply(sample("server_information.xml"))
     server.answers["/api/v2/ping"] = reply(sample("ping.xml"))
@@ -93,7 +93,7 @@ def test_other_calls(make: Make, serve: Serve) -> None:
 
 
 def test_raw_requests(make: Make, serve: Serve) -> None:
-    """The raw request on a media server's client: any path, query, method, body; the answer as it came."""
+    """A raw request has any path, query, method and body, and returns the response unchanged."""
     server = start(
         serve, "/library/sections", reply(b'{"a":1}', Content_Type="application/json", X_Plex_Protocol="1.0")
     )
@@ -115,7 +115,7 @@ def test_raw_requests(make: Make, serve: Serve) -> None:
 
 
 def test_calls_are_values(make: Make, serve: Serve) -> None:
-    """`send` returns the value; `attempt` returns Ok or Err, each with its response, for match."""
+    """`send` returns the value; `attempt` returns `Ok` or `Err`, each with its response, for `match`."""
     server = start(serve, "/api/v2/user", reply(sample("account.json")), reply(sample("error_1001.json"), 401))
     client = make(plex_tv=server.url)
     match client.attempt(GetTokenDetails()):
@@ -131,7 +131,7 @@ def test_calls_are_values(make: Make, serve: Serve) -> None:
 
 
 def test_attempt_without_an_answer(make: Make) -> None:
-    """Where no answer came, `attempt` gives an Err without a response; a mistake in the program is still raised."""
+    """Without a response, `attempt` returns an `Err` that has none; a mistake in the program is still raised."""
     client = make(plex_tv=f"http://127.0.0.1:{closed_port()}", retry=NEVER)
     outcome = client.attempt(PostUsersSignInData.from_text("mira", "hunter2"))
     assert (Err, Unreachable, None) == (type(outcome), type(outcome.error), outcome.response)
@@ -140,7 +140,7 @@ def test_attempt_without_an_answer(make: Make) -> None:
 
 
 def test_derived_clients_share_connections(make: Make, serve: Serve) -> None:
-    """A client, one derived from it and a media server's client use one connection to one place."""
+    """A client, its derived client and its media server's client share one connection to the same server."""
     server = serve(identity=reply(sample("identity.json")))
     server.answers["/api/v2/ping"] = reply(sample("ping.json"))
     client = make(plex_tv=server.url)
@@ -151,7 +151,7 @@ def test_derived_clients_share_connections(make: Make, serve: Serve) -> None:
 
 
 def test_with_closes(make: Make, serve: Serve) -> None:
-    """`with` closes; use after that is a clear error, also for derived clients; nothing is sent."""
+    """`with` closes the client; using it or a derived client afterwards is an error, and nothing is sent."""
     server = start(serve, "/api/v2/ping", reply(sample("ping.json")))
     with make(plex_tv=server.url) as client:
         attic = client.at(server.url, token=TOKEN)
@@ -163,7 +163,7 @@ def test_with_closes(make: Make, serve: Serve) -> None:
 
 
 def test_hooks(make: Make, serve: Serve) -> None:
-    """Hooks are told of each request, response and new try."""
+    """Hooks are called for each request, response and retry."""
     seen: list[str] = []
     server = start(serve, "/api/v2/ping", reply(b"", 503), reply(sample("ping.json")))
     client = make(
@@ -185,7 +185,7 @@ def test_hooks(make: Make, serve: Serve) -> None:
 
 
 def test_token_source(make: Make, serve: Serve) -> None:
-    """A callable is asked before each request, told of the refused token, and asked once more."""
+    """A token callable is called before each request, hears which token was refused, and is called once more."""
 
     class Source:
         def __init__(self) -> None:
@@ -215,7 +215,7 @@ def test_redirect_within_the_origin(make: Make, serve: Serve) -> None:
 
 
 def test_remembered_device(make: Make, serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    """Without a device a client sends this installation's own, the same every time."""
+    """Without a device, a client sends this installation's own device, always the same."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))

@@ -1,4 +1,4 @@
-"""What goes wrong, for both façades, over real sockets: by meaning, in time, and never anything else."""
+"""Failures over real sockets, through both façades: the right error, in time."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ REFUSALS: dict[str, tuple[bytes, type[Refusal]]] = {
 
 @pytest.mark.parametrize(("answer", "kind"), REFUSALS.values(), ids=REFUSALS)
 def test_refusals(make: Make, serve: Serve, answer: bytes, kind: type[Refusal]) -> None:
-    """A sign-in that is refused raises by meaning and is sent once, whatever `retry` says."""
+    """A refused sign-in raises the matching error and is sent once, whatever `retry` says."""
     server = start(serve, "/api/v2/users/signin", answer)
     client = make(plex_tv=server.url, retry=Retry(attempts=5, backoff=0.0, statuses=frozenset({401, 403, 429, 500})))
     with pytest.raises(kind) as caught:
@@ -67,7 +67,7 @@ MALFORMED = {
 
 @every("answer", MALFORMED)
 def test_malformed(make: Make, answer: bytes) -> None:
-    """What is no answer to the call is a MalformedReply, at once, that repeats nothing of it."""
+    """A reply that the call cannot read is a MalformedReply, at once, which repeats none of it."""
 
     def behave(server: Server, sock: Any) -> None:
         server.read(sock)
@@ -83,7 +83,7 @@ def test_malformed(make: Make, answer: bytes) -> None:
 
 
 def test_unreachable_is_no_refusal(make: Make) -> None:
-    """A port where nobody listens is Unreachable, tried again, and never mistaken for a refusal."""
+    """A port without a listener is Unreachable, is retried, and is never a refusal."""
     waits: list[float] = []
     client = make(
         plex_tv=f"http://127.0.0.1:{closed_port()}", retry=SOON, on_retry=lambda _error, wait: waits.append(wait)
@@ -95,7 +95,7 @@ def test_unreachable_is_no_refusal(make: Make) -> None:
 
 @pytest.mark.parametrize("behave", [silent, dripping_body], ids=["silent", "dripping"])
 def test_time_is_bounded(make: Make, behave: Any) -> None:
-    """Whatever a server does, a call ends in TimedOut at the time it was given, tries included."""
+    """Whatever a server does, a call raises TimedOut at its time limit, retries included."""
     with Server(behave) as server:
         client = make(plex_tv=server.url)
         begun = time.monotonic()
@@ -120,7 +120,7 @@ def test_deadline_over_several_calls(make: Make, serve: Serve) -> None:
 
 
 def test_connect_timeout(make: Make) -> None:
-    """Connecting has its own, shorter time; a POST that never left is tried again within the call's."""
+    """Connecting has its own, shorter limit; a POST that was never sent is retried within the call's."""
     waits: list[float] = []
     with BlackHole() as hole:
         client = make(
@@ -138,7 +138,7 @@ def test_connect_timeout(make: Make) -> None:
 
 
 def test_tried_again_over_the_wire(make: Make, serve: Serve) -> None:
-    """A GET is tried again after 429 and 503; the second wait is the one that Plex asks for."""
+    """A GET is retried after 429 and 503; the second wait is the one that Plex requests."""
     busy = [reply(b"", 429), reply(b"", 503, Retry_After="0"), reply(sample("ping.json"))]
     server = start(serve, "/api/v2/ping", *busy)
     waits: list[float] = []

@@ -1,4 +1,4 @@
-"""Options, and mistakes in a program: what is wrong is found before anything is sent."""
+"""Options, and mistakes in a program, which are reported before anything is sent."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BASES = {
 
 @every("url", list(BASES))
 def test_base(url: str) -> None:
-    """A base is taken without trailing slashes and without the `/api/v2` that generated SDKs want."""
+    """A base URL loses trailing slashes and the `/api/v2` that generated SDKs need."""
     assert BASES[url] == normalize_base_url(url)
 
 
@@ -153,7 +153,7 @@ def test_wrong_type(mistake: Callable[[], object]) -> None:
 
 
 def test_options_of_one_call() -> None:
-    """Each option counts for its call and leaves the client as it is."""
+    """Each option applies to its call only."""
     transport = Recording()
     client = plex(transport, headers={"X-Note": "always", "Accept-Language": "nl"})
     other = Device(client_identifier="other", product="Other")
@@ -183,7 +183,7 @@ def test_options_of_one_call() -> None:
 
 
 def test_client_identifier_replaces_only_itself() -> None:
-    """`client_identifier` replaces that header and leaves the device's others; any text is one."""
+    """`client_identifier` replaces that header only, with any text."""
     transport = Recording()
     device = Device(client_identifier="a", product="Demo App", platform="Küche")
     client = plex(transport, device=device)
@@ -198,7 +198,7 @@ def test_client_identifier_replaces_only_itself() -> None:
 
 
 def test_derived_client_keeps_and_shares() -> None:
-    """`with_options` keeps what it was not given, shares the connections, and leaves the first client as it is."""
+    """`with_options` keeps all other options, shares the connections, and does not change the first client."""
     transport = Recording()
     first = plex(transport, headers={"X-A": "1"})
     second = first.with_options(headers={"X-B": "2"}).with_options(token="Qw7-Zr2_LmN8tYb4HsKd")
@@ -214,7 +214,7 @@ def test_derived_client_keeps_and_shares() -> None:
 
 
 def test_a_token_can_be_taken_away() -> None:
-    """`token=None` takes the token away, for a call or a derived client."""
+    """`token=None` removes the token, for a call or a derived client."""
     transport = Recording()
     client = plex(transport, server=HERE)
     client.server_information(token=None)
@@ -222,7 +222,7 @@ def test_a_token_can_be_taken_away() -> None:
 
 
 def test_signing_in_leaves_the_client_as_it_is() -> None:
-    """A sign-in never changes the client; the new token is taken by `with_options`."""
+    """A sign-in does not change the client; `with_options` applies the new token."""
     transport = Recording()
     client = plex(transport, token=None)
     account = client.authentication.post_users_sign_in_data(login="mira", password="hunter2")
@@ -233,7 +233,7 @@ def test_signing_in_leaves_the_client_as_it_is() -> None:
 
 
 def test_constructor_does_nothing() -> None:
-    """Constructing a client, a media server's client and a derived one does no I/O and makes no transport."""
+    """Creating a client, a media server's client or a derived one does no I/O and creates no transport."""
     made: list[object] = []
     client = Plex()
     client._shared._factory = lambda: made.append(1)  # type: ignore[assignment, return-value]  # a double
@@ -244,7 +244,7 @@ def test_constructor_does_nothing() -> None:
 
 
 def test_use_after_close() -> None:
-    """A closed client says so, sends nothing, and may be closed again."""
+    """A closed client raises, sends nothing, and can be closed again."""
     transport = Recording(unused)
     client = plex(transport)
     with client:
@@ -256,7 +256,7 @@ def test_use_after_close() -> None:
 
 
 def test_header_of_another_capitalisation_replaces() -> None:
-    """A header is sent once, however the program capitalises what is sent anyway, at the client and at the call."""
+    """A header is sent once, in whatever capitalization the client or the call names it."""
     transport = Recording()
     client = plex(transport, headers={"accept": "text/xml", "x-plex-product": "Mine"})
     client.authentication.get_token_details(headers={"ACCEPT": "application/xml"})
@@ -267,7 +267,7 @@ def test_header_of_another_capitalisation_replaces() -> None:
 
 @pytest.mark.parametrize("name", ["X-Plex-Client-Identifier", "x-plex-client-identifier"])
 def test_client_identifier_is_no_header(name: str) -> None:
-    """The identifier has an option of its own, so that no empty header can take it away."""
+    """The identifier has its own option, so that no empty header can remove it."""
     with pytest.raises(ValueError, match="client_identifier="):
         validate_headers({name: ""})
 

@@ -29,7 +29,7 @@ Serve = Callable[..., Script]
 
 
 def test_threads_share_one_client(serve: Serve) -> None:
-    """Sixteen threads with sixteen users share one client: each gets the answer to its own question."""
+    """When sixteen threads with sixteen users share one client, each gets the reply to its own request."""
     server = serve()
     names = [f"user{number:02}" for number in range(16)]
     for name in names:
@@ -55,7 +55,7 @@ def test_tasks_share_one_client(serve: Serve) -> None:
 
 
 def test_two_first_calls_make_one_transport() -> None:
-    """Threads whose first calls come at once share one transport; none is lost."""
+    """Threads that make their first calls at the same time share one transport."""
     made: list[object] = []
 
     def make() -> object:
@@ -95,7 +95,7 @@ def test_async_token_source(serve: Serve) -> None:
 
 
 def test_token_source_that_has_run_out(serve: Serve) -> None:
-    """A token source that raises StopIteration is a mistake, in both façades, not an answer; nothing is sent."""
+    """A token source that raises StopIteration is an error in both façades, and nothing is sent."""
     server = serve()
     spent: Iterator[str] = iter(())
     with Plex(device=DEVICE, plex_tv=server.url, token=spent.__next__) as plex, pytest.raises(RuntimeError):
@@ -111,7 +111,7 @@ def test_token_source_that_has_run_out(serve: Serve) -> None:
 
 
 def test_cancelled_call_leaves_the_client_usable(serve: Serve) -> None:
-    """Cancelling a task ends its call at once and leaves the client as it was."""
+    """Cancelling a task ends its call at once and leaves the client usable."""
     server = serve()
     server.answers["/api/v2/ping"] = reply(sample("ping.json"))
 
@@ -133,7 +133,7 @@ def test_cancelled_call_leaves_the_client_usable(serve: Serve) -> None:
 
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 def test_own_client(serve: Serve, library: Any) -> None:
-    """A user's own httpx or httpx2 client sends for `Plex`, and stays open when `Plex` is closed."""
+    """`Plex` sends with your own httpx or httpx2 client, and does not close it."""
     server = serve()
     server.answers["/api/v2/user"] = [reply(sample("account.json")), reply(b"", 401)]
     with library.Client(headers={"X-Theirs": "1"}, follow_redirects=True) as client:
@@ -147,7 +147,7 @@ def test_own_client(serve: Serve, library: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["aiohttp", "httpx", "httpx2"])
 def test_own_async_client(serve: Serve, kind: str) -> None:
-    """A user's own aiohttp session, httpx or httpx2 client sends for `AsyncPlex`, and stays open."""
+    """`AsyncPlex` sends with your own aiohttp session or httpx or httpx2 client, and does not close it."""
     server = serve()
     server.answers["/api/v2/user"] = [reply(sample("account.json")), reply(b"", 401)]
     make: dict[str, Callable[[], Any]] = {
@@ -169,7 +169,7 @@ def test_own_async_client(serve: Serve, kind: str) -> None:
 
 
 def test_the_wrong_kind_of_client() -> None:
-    """A client of the other façade, or of an unknown library, is a TypeError that says what is accepted."""
+    """An HTTP client for the other façade, or of an unknown library, is a TypeError that lists the accepted ones."""
     with pytest.raises(TypeError, match="Plex sends with an httpx2"):
         Plex(device=DEVICE, token="t" * 20, transport=cast("Any", httpx.AsyncClient())).ping()
     with httpx.Client() as client, pytest.raises(TypeError, match="AsyncPlex sends with an aiohttp"):

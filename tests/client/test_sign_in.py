@@ -1,4 +1,4 @@
-"""Signing in against a local Plex, over loopback, through both façades; and what happens when it is broken off."""
+"""Signing in to a local Plex over loopback, through both façades, and what an interruption leaves behind."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ WEEK = 7 * 86400
 
 
 class Facade:
-    """One façade, seen synchronously."""
+    """One façade behind a synchronous interface."""
 
     def __init__(self, name: str, local: LocalPlex | LocalPlexController) -> None:
         self.name = name
@@ -57,7 +57,7 @@ class Facade:
         self.pending_class: Any = PendingSignIn if name == "sync" else AsyncPendingSignIn
 
     def run(self, answer: Any) -> Any:
-        """Await what is to be awaited."""
+        """Await a coroutine; return anything else."""
         return self.runner.run(answer) if inspect.iscoroutine(answer) else answer
 
     def sign_in(self, **options: Any) -> Any:
@@ -82,7 +82,7 @@ class Facade:
         return plex
 
     def close(self) -> None:
-        """Close every client that was made."""
+        """Close every client that was created."""
         for plex in self.made:
             self.run(plex.close())
         self.runner.close()
@@ -122,7 +122,7 @@ def facade(request: pytest.FixtureRequest, local: LocalPlexController) -> Iterat
 
 
 def test_the_browser(facade: Facade) -> None:
-    """Shown, approved elsewhere, signed in; the next time what is kept is used, until it is signed out."""
+    """The browser sign-in is shown, approved and stored; later calls use the stored one until it is signed out."""
     store, shown = MemoryStore(), list[Any]()
 
     def show(pending: Any) -> None:
@@ -152,7 +152,7 @@ def test_the_browser(facade: Facade) -> None:
 
 
 def test_a_coroutine_shows_it_too(local: LocalPlexController) -> None:
-    """The async façade awaits an `show` and an `ask_code` that are coroutines."""
+    """The async façade awaits a `show` and an `ask_code` that are coroutine functions."""
     facade = Facade("async", local)
 
     async def show(pending: Any) -> None:
@@ -169,7 +169,7 @@ def test_a_coroutine_shows_it_too(local: LocalPlexController) -> None:
 
 
 def test_a_link_code(facade: Facade) -> None:
-    """Four characters that are typed elsewhere."""
+    """A link code has four characters, which the user types elsewhere."""
     codes: list[str] = []
 
     def show(pending: Any) -> None:
@@ -181,7 +181,7 @@ def test_a_link_code(facade: Facade) -> None:
 
 
 def test_a_password_with_a_code(facade: Facade, clock: Clock) -> None:
-    """A code is asked for on demand; a wrong one once more, and no third time."""
+    """The verification code is requested when Plex wants one, and once more if it was wrong, but not a third time."""
     answers = iter(["000000", code_at(clock())])
     plex = facade.sign_in(method=Password("vera", PASSWORDS["vera"], lambda: next(answers)))
     assert ("password", "vera") == (plex.sign_in_state.method, plex.sign_in_state.username)
@@ -190,7 +190,7 @@ def test_a_password_with_a_code(facade: Facade, clock: Clock) -> None:
 
 
 def test_revoked_and_why(facade: Facade) -> None:
-    """A kept token that Plex ended leads to a new sign-in that says so."""
+    """A stored token that Plex revoked leads to a new sign-in whose reason says so."""
     store, reasons = MemoryStore(), list[str]()
 
     def show(pending: Any) -> None:
@@ -204,7 +204,7 @@ def test_revoked_and_why(facade: Facade) -> None:
 
 
 def test_unreachable_keeps_it(facade: Facade) -> None:
-    """Where plex.tv cannot be reached, the kept sign-in is used as it is."""
+    """If plex.tv cannot be reached, the stored sign-in is used as it is."""
     store = MemoryStore()
     plex = facade.sign_in(method=Browser(facade.approve, open=False), store=store)
 
@@ -217,7 +217,7 @@ def test_unreachable_keeps_it(facade: Facade) -> None:
 
 
 def test_begun_here_finished_there(facade: Facade) -> None:
-    """A begun sign-in is text that another process loads and finishes; no token is in it."""
+    """A pending sign-in is dumped as text without a token, which another process loads and finishes."""
     plex = facade.client()
     pending = facade.run(plex.begin_sign_in(forward_url="https://app.example.test/done"))
     dump = pending.dump()
@@ -234,7 +234,7 @@ def test_begun_here_finished_there(facade: Facade) -> None:
 
 
 def test_dumps_that_are_not_taken(facade: Facade) -> None:
-    """A dump that is damaged, of another version, of another plex.tv or of a device key is refused before sending."""
+    """A dump that is damaged, or of another version, plex.tv or device key, is refused before anything is sent."""
     from ticketstub import DeviceKey
 
     client = facade.client()
@@ -254,13 +254,13 @@ def test_dumps_that_are_not_taken(facade: Facade) -> None:
 
 
 def test_a_begun_sign_in_shows_no_code(facade: Facade) -> None:
-    """Neither a begun sign-in nor what it is made of prints its code."""
+    """Neither a pending sign-in nor its parts show the code."""
     pending = facade.run(facade.client().begin_sign_in())
     assert pending.code not in f"{pending!r}{pending}{pending._pin!r}{vars(pending)!r}"
 
 
 def test_gone_and_given_up(facade: Facade, clock: Clock) -> None:
-    """A program's patience ends; a PIN's time ends; what is gone before its time was denied."""
+    """`max_wait` ends the wait with `GaveUp`, and the expiry of the PIN with `PinExpired`."""
     pending = facade.run(facade.client().begin_sign_in())
     with pytest.raises(GaveUp):
         facade.run(pending.finish(max_wait=0.0))
@@ -270,7 +270,7 @@ def test_gone_and_given_up(facade: Facade, clock: Clock) -> None:
 
 
 def test_each_app_has_its_own_sign_in(facade: Facade) -> None:
-    """What one program keeps is never seen, replaced, upgraded to a device key or ended by another one."""
+    """A program never sees, replaces, upgrades or ends another program's stored sign-in."""
     store = MemoryStore()
 
     def sign_in(app: str, **options: Any) -> Any:
@@ -298,7 +298,7 @@ def test_each_app_has_its_own_sign_in(facade: Facade) -> None:
 
 
 def test_without_browser_and_terminal_the_error_is_short(facade: Facade) -> None:
-    """The error has the address and the ways out, and its traceback few frames of ours."""
+    """The error has the URL and the alternatives, and its traceback few internal frames."""
     with pytest.raises(
         SignInFailed, match=rf"show the URL: {facade.local.url}/auth#.*Browser\(show.*Password\("
     ) as caught:
@@ -308,7 +308,7 @@ def test_without_browser_and_terminal_the_error_is_short(facade: Facade) -> None
 
 
 def test_without_a_network_the_error_is_short(facade: Facade) -> None:
-    """A first program that reaches nobody, or is refused, ends with the error and few frames of ours."""
+    """An unreachable or refusing plex.tv gives an error with few internal frames."""
     for options, kind in (({"plex_tv": "http://127.0.0.1:1"}, Unreachable), ({}, Unauthorized)):
         with pytest.raises(kind) as caught:
             facade.sign_in(method=Password("tom", "wrong"), retry=Retry(attempts=1), **options)
@@ -317,7 +317,7 @@ def test_without_a_network_the_error_is_short(facade: Facade) -> None:
 
 
 def test_the_frames_of_a_callback_that_fails_stay(facade: Facade) -> None:
-    """Where the program's own `show` raises the error, its traceback says where."""
+    """If the program's own `show` raises the error, the traceback shows where."""
 
     def show(_begun: Any) -> None:
         raise Unreachable("the screen cannot be reached", sent=False)
@@ -332,7 +332,7 @@ def with_key(facade: Facade, **options: Any) -> Any:
 
 
 def test_a_device_key(facade: Facade) -> None:
-    """A JWT by a key through a PIN: renewed at will, taken by plex.tv, and replaced for the media server."""
+    """A PIN with a device key gives a JWT, which is renewed, works on plex.tv, and is replaced for media servers."""
     store = MemoryStore()
     plex = with_key(facade, store=store)
     first = plex.token
@@ -357,7 +357,7 @@ def test_a_device_key(facade: Facade) -> None:
 
 
 def test_a_device_key_by_password(facade: Facade) -> None:
-    """With a password, the key is registered with the token that it gave, under an identifier of its own."""
+    """After a password sign-in, the key is registered with its token, under a new client identifier."""
     store = MemoryStore()
     plex = with_key(facade, method=Password("mira_quill", PASSWORDS["mira_quill"]), store=store)
     assert ("jwt", "mira_quill", "password") == (
@@ -369,7 +369,7 @@ def test_a_device_key_by_password(facade: Facade) -> None:
 
 
 def test_498_is_renewed(facade: Facade, clock: Clock) -> None:
-    """A JWT whose time is over by Plex's clock is renewed by the call that finds out."""
+    """A JWT that has expired by Plex's clock is renewed by the call that meets it."""
     plex = with_key(facade)
     first = plex.token
     clock.now += WEEK + 120
@@ -378,7 +378,7 @@ def test_498_is_renewed(facade: Facade, clock: Clock) -> None:
 
 
 def test_home(facade: Facade) -> None:
-    """Switching gives a client of the other user; the passcode is asked for by its error."""
+    """Switching returns a client for the other user; a missing passcode has its own error."""
     plex = facade.client(token=MIRA)
     pip = facade.run(plex.switch_home_user("Pip"))
     assert "Pip" == facade.run(pip.account()).name
@@ -495,7 +495,7 @@ def test_keywords_of_earlier_versions(keyword: str, words: str) -> None:
 
 
 def test_checking(facade: Facade) -> None:
-    """An account's token, a server's, a shared one, a transient one, and nobody's."""
+    """`check` recognizes an account's token, a server's, a shared server's, a transient and an unknown one."""
     attic = facade.local.media_server("Attic").url
     assert ("account", True, "tom") == (
         facade.check(TOM).kind,
@@ -515,7 +515,7 @@ def test_checking(facade: Facade) -> None:
 
 
 def test_the_accounts_token_stays_away_from_servers(facade: Facade) -> None:
-    """After a sign-in the account's token goes to plex.tv alone, whatever address a call names."""
+    """After a sign-in, the account's token is sent to plex.tv only, whatever URL a call names."""
     plex = facade.sign_in(method=Browser(facade.approve, open=False))
     attic = facade.local.media_server("Attic").url
     with pytest.raises(CredentialsError):
@@ -528,7 +528,7 @@ def test_the_accounts_token_stays_away_from_servers(facade: Facade) -> None:
 
 
 class Counting:
-    """Counts what is asked of the local Plex."""
+    """Counts the requests to the local Plex."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -538,7 +538,7 @@ class Counting:
 
 
 def test_one_renewal_for_many_threads(local: LocalPlexController, clock: Clock, tmp_path: Path) -> None:
-    """Sixteen threads of two clients with one store find a JWT over at once: one of them renews, once."""
+    """When sixteen threads of two clients with one store meet an expired JWT, one of them renews it, once."""
     facade, counting = Facade("sync", local), Counting()
     store = FileStore(tmp_path)
     one = with_key(facade, store=store, on_request=counting)
@@ -555,7 +555,7 @@ def test_one_renewal_for_many_threads(local: LocalPlexController, clock: Clock, 
 
 
 async def test_one_renewal_for_many_tasks(local: LocalPlexController, clock: Clock) -> None:
-    """Sixteen tasks likewise."""
+    """When sixteen tasks meet an expired JWT, one of them renews it, once."""
     counting, store = Counting(), MemoryStore()
     facade = Facade("async", local)
     options: dict[str, Any] = {"plex_tv": local.url, "device": DEVICE, "store": store, "on_request": counting}
@@ -588,7 +588,7 @@ with Plex.sign_in("Demo App", plex_tv=url, device=device, store=store, method=Br
 
 @pytest.mark.long
 def test_one_renewal_for_many_processes(clock: Clock, tmp_path: Path) -> None:
-    """Four processes find a kept JWT over at once: one of them renews, and all use what it got."""
+    """When four processes meet a stored JWT that has expired, one of them renews it and all use the result."""
     asked: list[str] = []
     plex_tv = LocalPlex(World.from_dict(world()), clock=clock, on_answer=lambda *told: asked.append(told[1]))
     with plex_tv.run_in_thread() as local:
@@ -607,7 +607,7 @@ def test_one_renewal_for_many_processes(clock: Clock, tmp_path: Path) -> None:
 
 
 def _started(running: list[subprocess.Popen[str]]) -> list[subprocess.Popen[str]]:
-    """Let all of them go at once."""
+    """Let all processes start at once."""
     for process in running:
         assert process.stdin
         process.stdin.write("now\n")
@@ -619,7 +619,7 @@ def _started(running: list[subprocess.Popen[str]]) -> list[subprocess.Popen[str]
 
 
 class Hanging(AsyncRecording):
-    """Answers until a call of this name comes; then it waits for ever, and notes that it was let go."""
+    """Answers until a call of this name; then it waits for ever and records that it was cancelled."""
 
     def __init__(self, call: str, answer: Any = usual) -> None:
         super().__init__(answer)
@@ -653,7 +653,7 @@ def pins(request: Request) -> Response:
 
 @pytest.mark.parametrize("call", ["create_pin", "get_pin"])
 async def test_a_cancelled_sign_in_cleans_up(call: str) -> None:
-    """A sign-in that is cancelled in the middle lets go of its exchange, closes its client and keeps nothing."""
+    """A cancelled sign-in ends its request, closes its client and stores nothing."""
     transport, store = Hanging(call, pins), MemoryStore()
     options: dict[str, Any] = {"device": DEVICE, "transport": transport, "store": store}
     await broken_off(
@@ -663,7 +663,7 @@ async def test_a_cancelled_sign_in_cleans_up(call: str) -> None:
 
 
 async def test_a_cancelled_renewal_frees_the_lock() -> None:
-    """A call that is cancelled in the middle of a renewal leaves the lock free and the kept sign-in as it was."""
+    """A call that is cancelled during a renewal leaves the lock free and the stored sign-in unchanged."""
     from tests.client.flows.jwts import KEY, plex_jwt
     from ticketstub.credentials import Credential
     from ticketstub.tokens import Token
@@ -686,7 +686,7 @@ async def test_a_cancelled_renewal_frees_the_lock() -> None:
 
 
 async def test_a_cancelled_wait_for_the_lock() -> None:
-    """A call that is cancelled while it waits for somebody else's renewal does not get the lock afterwards."""
+    """A call that is cancelled while it waits for another renewal does not get the lock afterwards."""
     from ticketstub.client.flows.session import RenewalLock
 
     store = MemoryStore()
@@ -710,7 +710,7 @@ async def test_a_cancelled_wait_for_the_lock() -> None:
 
 
 def test_an_expired_jwt_without_key_is_over(facade: Facade, clock: Clock) -> None:
-    """A client that was given a JWT, and no key, is told that its time is over."""
+    """A client that was given a JWT but no key gets `TokenExpired` when it expires."""
     token = with_key(facade).token
     clock.now += WEEK + 120
     with pytest.raises(TokenExpired):

@@ -1,4 +1,4 @@
-"""What a client loads: nothing of keys and stores before a sign-in needs them."""
+"""A client loads no keys and no stores before a sign-in needs them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ USES = ["plex.ping()", "plex.resources()", "plex.token", "plex.sign_in_state", "
 
 @pytest.mark.parametrize("use", first_of(USES))
 def test_a_client_with_a_token_loads_no_keys_and_no_stores(use: str) -> None:
-    """A client that was given its token loads nothing of credentials, keys or their libraries."""
+    """A client that was given its token loads no credentials, keys or their libraries."""
     assert "" == in_a_fresh_interpreter(PROGRAM.format(use=use, heavy=HEAVY))
 
 

@@ -1,6 +1,6 @@
-"""The public face as type checkers see it: never run; mypy and pyright read it, and a wrong type fails them.
+"""The public face as type checkers see it. It is never run: mypy and pyright read it, and a wrong type fails them.
 
-Rule: whatever a user is handed has a type of ours, never `Any`.
+Rule: everything that a user gets has a type of the library, never `Any`.
 """
 
 from __future__ import annotations
@@ -76,13 +76,13 @@ def media_server(attic: MediaServer) -> None:
 
 
 def one_client(plex: Plex) -> None:
-    """A client with a server of its own has that server's calls too."""
+    """A client with a server has that server's methods too."""
     assert_type(plex.get("/library/sections"), Response)
     assert_type(plex.request("PUT", "/x"), Response)
 
 
 class Sending:
-    """A transport of the program's own."""
+    """A program's own transport."""
 
     def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """Answer by itself."""
@@ -96,7 +96,7 @@ class Sending:
 
 
 def transports(client: httpx.Client, client2: httpx2.Client) -> None:
-    """What `Plex` sends with."""
+    """What `Plex` accepts as a transport."""
     for transport in (client, client2, Sending()):
         Plex(transport=transport)
         Plex.sign_in("My App", transport=transport)
@@ -106,7 +106,7 @@ def transports(client: httpx.Client, client2: httpx2.Client) -> None:
 async def async_transports(
     client: httpx.AsyncClient, client2: httpx2.AsyncClient, session: aiohttp.ClientSession
 ) -> None:
-    """What `AsyncPlex` sends with."""
+    """What `AsyncPlex` accepts as a transport."""
     for transport in (client, client2, session):
         AsyncPlex(transport=transport)
         await AsyncPlex.sign_in("My App", transport=transport)
@@ -114,7 +114,7 @@ async def async_transports(
 
 
 def outcomes(plex: Plex) -> str | None:
-    """An outcome, taken apart by match: value, error and response have their own types."""
+    """With `match`, the value, error and response of an outcome have their own types."""
     match plex.attempt(GetTokenDetails()):
         case Ok(account, response):
             assert_type(account, Account)
@@ -170,7 +170,7 @@ def hook(request: Request) -> None:
 
 
 def mistakes(plex: Plex) -> None:
-    """What a type checker must refuse: each line is an error that it has to find."""
+    """Each line is an error that a type checker must report."""
     plex.ping(timout=1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # no such option
     plex.ping(timeout="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # no number
     plex.authentication.get_transient_token(type="other")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # no such type

@@ -1,6 +1,6 @@
-"""Signing in as type checkers see it: never run; mypy and pyright read it, and a wrong type fails them.
+"""Signing in as type checkers see it. It is never run: mypy and pyright read it, and a wrong type fails them.
 
-Rule: as api.py.
+Rule: as in api.py.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from ticketstub import (
 
 
 class MyPlex(Plex):
-    """A program's own kind of client."""
+    """A program's own subclass."""
 
 
 def show(pending: PendingState) -> None:
-    """What a program shows."""
+    """Show a pending sign-in."""
     assert_type(pending.url, str)
     assert_type(pending.code, str)
     assert_type(pending.link_page, str)
@@ -87,7 +87,7 @@ async def awaited(device: Device) -> None:
 
 
 def mistakes() -> None:
-    """What a type checker must refuse."""
+    """Each line is an error that a type checker must report."""
     Plex.sign_in("My App", token="t")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # nothing to sign in then
     Plex.sign_in("My App", login="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # a method now
     Plex.sign_in("My App", method="browser")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # no text

@@ -37,6 +37,12 @@ class BaseClient:
         self._settings = settings
         self._shared = shared
 
+    @property
+    def token(self) -> Token | None:
+        """The current token; `None` if there is none or a callable provides it. A JWT changes when it is renewed."""
+        source = self._settings.token
+        return source() if isinstance(source, RenewableTokenSource) else source if isinstance(source, Token) else None
+
     def send(self, call: Call[V], **options: Unpack[Options]) -> V:
         """Make a call and return its value.
 
@@ -200,12 +206,6 @@ class AccountClient(BaseClient):
 
         session = get_stored_session(self._settings)
         return session.state if session else None
-
-    @property
-    def token(self) -> Token | None:
-        """The account's current token; `None` if a callable provides it. A JWT changes when it is renewed."""
-        source = self._settings.token
-        return source() if isinstance(source, RenewableTokenSource) else source if isinstance(source, Token) else None
 
     def account(self, **options: Unpack[Options]) -> AccountHandle:
         """Get the account from plex.tv.

@@ -37,6 +37,12 @@ class AsyncBaseClient:
         self._settings = settings
         self._shared = shared
 
+    @property
+    def token(self) -> Token | None:
+        """The current token; `None` if there is none or a callable provides it. A JWT changes when it is renewed."""
+        source = self._settings.token
+        return source() if isinstance(source, RenewableTokenSource) else source if isinstance(source, Token) else None
+
     async def send(self, call: Call[V], **options: Unpack[Options]) -> V:
         """Make a call and return its value.
 
@@ -202,12 +208,6 @@ class AsyncAccountClient(AsyncBaseClient):
 
         session = get_stored_session(self._settings)
         return session.state if session else None
-
-    @property
-    def token(self) -> Token | None:
-        """The account's current token; `None` if a callable provides it. A JWT changes when it is renewed."""
-        source = self._settings.token
-        return source() if isinstance(source, RenewableTokenSource) else source if isinstance(source, Token) else None
 
     async def account(self, **options: Unpack[Options]) -> AsyncAccountHandle:
         """Get the account from plex.tv.

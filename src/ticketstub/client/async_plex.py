@@ -73,11 +73,6 @@ class AsyncMediaServer(AsyncBaseClient):
         return self._settings.get_base_url("server")
 
     @property
-    def token(self) -> Token | None:
-        """The token for the server; `None` if there is none or a callable provides it."""
-        return self._settings.token if isinstance(self._settings.token, Token) else None
-
-    @property
     def authentication(self) -> AsyncSecurityCalls:
         """The server's security calls."""
         return AsyncSecurityCalls(self)

@@ -166,8 +166,7 @@ class CallSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             if self.client_identifier:
                 identity[DEVICE_HEADERS["client_identifier"]] = self.client_identifier
             defaults = {"Accept": "application/json", "Accept-Encoding": "gzip", **identity}
-            cached = merge_headers(defaults, self.headers)
-            vars(self)["made_headers"] = cached
+            cached = vars(self)["made_headers"] = merge_headers(defaults, self.headers)
         return cached
 
 
