@@ -1,4 +1,4 @@
-"""The keys and the hasher that the stores' tests share: hashing takes its time."""
+"""The keys and the password hasher that the store's tests share, because hashing is slow."""
 
 from __future__ import annotations
 

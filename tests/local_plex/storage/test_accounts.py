@@ -1,4 +1,4 @@
-"""Making and changing accounts, in memory and in a file."""
+"""Creating and changing accounts, in memory and in a file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def found(store, *digests: bytes) -> list[bool]:
 
 
 async def test_a_new_account_is_there_with_its_token(store):
-    """It is found by both names in any spelling, with a device and a token."""
+    """A new account is found by both logins in any spelling, with a device and a token."""
     assert frozenset() == await store.accounts.create(nora(username="Nora", email="N@example.test"), first())
     for login in ("nora", " NORA", "n@EXAMPLE.test"):
         assert NORA == (await store.find_account_by_login(login)).id
@@ -59,7 +59,7 @@ async def test_a_new_account_is_there_with_its_token(store):
     ],
 )
 async def test_what_is_somebody_elses(store, number, username, email, taken):
-    """User names and addresses are one name space; what is taken is named, and nothing is written."""
+    """User names and e-mail addresses share one name space; taken fields are named, and nothing is written."""
     await store.accounts.create(nora(), first())
     assert taken == await store.accounts.create(nora(number, username, email), first(b"2", number))
     assert [False] == await found(store, b"2")
@@ -67,7 +67,7 @@ async def test_what_is_somebody_elses(store, number, username, email, taken):
 
 
 async def test_a_sign_in_without_device(store):
-    """A client without identifier gets a token without device; an account that is off gives none either way."""
+    """A client without an identifier gets a token without a device; a disabled account gets no token."""
     await store.accounts.create(nora(), first())
     assert await store.sign_in(first(b"2", device=None))
     assert (None, NORA) == ((row := await store.find_token(b"2", NOW)).device_id, row.account_id)
@@ -78,7 +78,7 @@ async def test_a_sign_in_without_device(store):
 
 
 async def test_a_password_is_changed_once(store):
-    """Of several changes from one hash at once exactly one wins, and the rest change nothing."""
+    """Of several concurrent changes from one hash exactly one succeeds, and the others change nothing."""
     await store.accounts.create(nora(), first())
     changes = (store.accounts.change_password(NORA, old_hash="old", new_hash=f"new{n}", now=NOW) for n in range(8))
     won = await asyncio.gather(*changes)
@@ -88,7 +88,7 @@ async def test_a_password_is_changed_once(store):
 
 
 async def test_a_change_that_ends_everything(store):
-    """All tokens of the account end in the same transaction that sets the hash; the fresh one and others' live."""
+    """All tokens of the account end in the transaction that sets the hash, except the new one."""
     await store.accounts.create(nora(), first())
     await store.accounts.create(nora(7, "tom", "tom@example.test"), first(b"tom", 7))
     await store.sign_in(first(b"2", device=None))
@@ -102,7 +102,7 @@ async def test_a_change_that_ends_everything(store):
 
 
 async def test_a_step_is_spent_with_the_change(store):
-    """A verification step is good for one change; where it was spent before, the hash stays."""
+    """A verification step is good for one change; a used one leaves the hash unchanged."""
     await store.accounts.create(nora(), first())
     change = partial(store.accounts.change_password, NORA, now=NOW, verification_step=100)
     assert await change(old_hash="old", new_hash="new")

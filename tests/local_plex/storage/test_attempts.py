@@ -1,4 +1,4 @@
-"""Counting attempts, in memory and in a file, and the one table of limits."""
+"""Counting attempts, in memory and in a file, and the table of limits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def _store(request, tmp_path):
 
 
 async def allowed(store, kind, subject, now, tries) -> int:
-    """Count how many of so many tries are allowed."""
+    """Return how many of a number of attempts are allowed."""
     return [await store.attempts.reserve(kind, subject, now) for _ in range(tries)].count(None)
 
 
@@ -35,14 +35,14 @@ LISTED = [
 
 
 def test_the_table_of_limits():
-    """Each kind has the windows that are documented, and no other kind is counted."""
+    """Each kind has its documented windows, and no other kind is counted."""
     found = [(kind, [(w.max_attempts, w.seconds) for w in limit.windows]) for kind, limit in ATTEMPT_LIMITS.items()]
     assert LISTED == found
 
 
 @pytest.mark.parametrize("subject", ["10500123", "login:\ud7ff'\"; DROP TABLE attempt", ""])
 async def test_the_eleventh_password_is_refused(store, subject):
-    """Ten wrong passwords in five minutes are allowed, the eleventh waits for what is left of 15 minutes."""
+    """Ten wrong passwords in five minutes are allowed; the eleventh waits for the rest of 15 minutes."""
     assert 10 == await allowed(store, "password", subject, NOW, 10)
     assert 15 * MINUTE == await store.attempts.reserve("password", subject, NOW)
     assert 15 * MINUTE - 7 == await store.attempts.reserve("password", subject, NOW + 7)
@@ -51,14 +51,14 @@ async def test_the_eleventh_password_is_refused(store, subject):
 
 @pytest.mark.parametrize("at_once", [64])
 async def test_of_many_at_once_exactly_the_allowed_number_pass(store, at_once):
-    """I3, I5: of 64 attempts at once five are allowed, of each kind that allows five."""
+    """I3, I5: of 64 concurrent attempts, five are allowed for each kind that allows five."""
     for kind in ("verification_code", "passcode", "link_code"):
         taken = await asyncio.gather(*(store.attempts.reserve(kind, "10500123", NOW) for _ in range(at_once)))
         assert 5 == taken.count(None)
 
 
 async def test_of_many_at_once_over_two_stores(tmp_path):
-    """I5: two processes that share a database allow no more together than one alone."""
+    """I5: two processes that share a database together allow no more than one does."""
     stores = [SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}") for _ in range(2)]
     tries = [store.attempts.reserve("passcode", "7", NOW) for _ in range(32) for store in stores]
     taken = await asyncio.gather(*tries)
@@ -68,7 +68,7 @@ async def test_of_many_at_once_over_two_stores(tmp_path):
 
 
 async def test_a_lock_ends_by_itself_and_doubles(store):
-    """The first lock is 15 minutes, the second 30, and so on to 24 hours; each ends by itself."""
+    """The first lock lasts 15 minutes, the second 30, and so on up to 24 hours; each ends by itself."""
     now = NOW
     for minutes in (15, 30, 60, 120, 240, 480, 960, 1440, 1440):
         assert 10 == await allowed(store, "password", "1", now, 10)
@@ -80,7 +80,7 @@ async def test_a_lock_ends_by_itself_and_doubles(store):
 
 
 async def test_a_hundred_failures_end_it(store):
-    """After 100 failures nothing is allowed any more, however long one waits, until it is cleared."""
+    """After 100 failures nothing is allowed until the attempts are cleared, however long one waits."""
     now = NOW
     for _ in range(10):
         assert 10 == await allowed(store, "password", "1", now, 12)
@@ -94,7 +94,7 @@ async def test_a_hundred_failures_end_it(store):
 
 
 async def test_several_windows(store):
-    """Codes: five in five minutes, and no more than 20 an hour and 50 a day, however patient one is."""
+    """Codes: five in five minutes, and at most 20 an hour and 50 a day."""
     now, passed = NOW, []
     while now < NOW + DAY:
         passed += [now] * await allowed(store, "verification_code", "1", now, 6)
@@ -108,7 +108,7 @@ async def test_several_windows(store):
 
 
 async def test_success_clears_one_subject(store):
-    """A success forgets that account's attempts and nobody else's."""
+    """A success deletes the attempts of that account only."""
     for _ in range(9):
         assert await store.attempts.reserve("password", "1", NOW) is None
     await store.attempts.reserve("password", "2", NOW)
@@ -118,7 +118,7 @@ async def test_success_clears_one_subject(store):
 
 
 async def test_an_attempt_is_given_back(store):
-    """What was reserved and never tried is given back, with the lock that it completed, and once only."""
+    """A reserved attempt that was not made is released, with the lock that it caused, and only once."""
     for _ in range(10):
         await store.attempts.reserve("password", "1", NOW)
     await store.attempts.release("password", "1", NOW, NOW + 1)
@@ -129,7 +129,7 @@ async def test_an_attempt_is_given_back(store):
 
 
 async def test_a_clock_set_back(store):
-    """I5: with the clock set back nothing is forgotten, and nobody waits longer than a lock or a window."""
+    """I5: a clock that is set back deletes nothing, and nobody waits longer than a lock or a window."""
     await allowed(store, "password", "1", NOW, 10)
     await allowed(store, "link_code", "1", NOW, 5)
     assert 15 * MINUTE + HOUR == await store.attempts.reserve("password", "1", NOW - HOUR)
@@ -138,7 +138,7 @@ async def test_a_clock_set_back(store):
 
 @pytest.mark.parametrize("ahead", [10 * HOUR, 365 * DAY])
 async def test_a_clock_that_was_ahead(store, ahead):
-    """What was counted while the clock was ahead locks for no longer than the longest lock, however it is looked at."""
+    """Attempts counted while the clock was ahead lock for at most the longest lock, however often one looks."""
     for kind, tries in (("password", 10), ("verification_code", 5), ("link_code", 5)):
         assert tries == await allowed(store, kind, "1", NOW + ahead, tries + 1)
     looked_at = await store.attempts.get_lock_seconds("password", "1", NOW)
@@ -154,7 +154,7 @@ async def test_a_clock_that_was_ahead(store, ahead):
 
 
 async def test_attempts_survive_a_restart(tmp_path):
-    """I5: a lock outlives the process, and old rows are deleted when new ones come."""
+    """I5: a lock survives a restart, and expired rows are deleted when new ones are added."""
     url = f"sqlite:///{tmp_path / 'plex.db'}"
     first = SqliteStore(url)
     await allowed(first, "password", "1", NOW, 10)

@@ -1,4 +1,4 @@
-"""Device keys, nonces and signing keys in the store: of many at once one wins."""
+"""Device keys, nonces and signing keys in the store, with concurrent operations."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ SPEND_NONCE = "DELETE FROM nonce WHERE digest = ?1 AND client_identifier = ?2 AN
 
 
 async def winners(store: SqliteStore, rounds: int, at_once: int) -> list[int]:
-    """Let many grants spend one nonce at once, round after round, and count how many won in each."""
+    """Let many grants use one nonce at once, in several rounds, and return the number of successes of each."""
     counted, key = [], await store.device_keys.find_key("demo-key-1", CLIENT)
     assert key
     device_id = key.device_id
@@ -78,13 +78,13 @@ async def winners(store: SqliteStore, rounds: int, at_once: int) -> list[int]:
 
 
 async def test_one_of_64_spends_a_nonce(store):
-    """S4: 64 exchanges with one nonce at once, 200 rounds: exactly one wins each."""
+    """S4: of 64 concurrent exchanges of one nonce exactly one succeeds, in each of 200 rounds."""
     assert await store.device_keys.register(**new_key())
     assert [1] * 200 == await winners(store, 200, 64)
 
 
 async def test_a_naive_spending_would_be_noticed(tmp_path, keys, passwords):
-    """The race above has power: a store that looks first and deletes later lets several win."""
+    """The race above is real: a store that reads first and deletes later lets several succeed."""
     store = SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}")
     await seed(store, WORLD, keys, passwords.hash_or_remember, NOW)
     assert await store.device_keys.register(**new_key())
@@ -103,7 +103,7 @@ async def test_a_naive_spending_would_be_noticed(tmp_path, keys, passwords):
 
 
 async def test_refused_registrations_write_nothing(store):
-    """A key of another client, or a name that the client uses already, is refused, and its device is not noted."""
+    """A key of another client, or an id that the client already uses, is refused, and no device is recorded."""
     assert await store.device_keys.register(**new_key())
     other = DeviceRow(client_identifier="another")
     assert not await store.device_keys.register(**new_key(client=other, kid="other-name"))
@@ -115,7 +115,7 @@ async def test_refused_registrations_write_nothing(store):
 
 
 async def test_adopting_moves_a_key_of_the_same_client(store):
-    """A PIN's key goes to the account that linked the PIN last; another client's key stays where it is."""
+    """A PIN's key moves to the account that linked the PIN last; another client's key stays."""
     assert await store.device_keys.register(**new_key())
     await linked(store, 1, TOM)
     assert await store.device_keys.register_pin_key(**adopting(1, account_id=TOM))
@@ -128,7 +128,7 @@ async def test_adopting_moves_a_key_of_the_same_client(store):
 
 
 async def linked(store: SqliteStore, pin_id: int, account: int, client: str = CLIENT) -> None:
-    """Make a PIN with a key and approve it."""
+    """Create a PIN with a key and approve it."""
     made = PinRow(
         id=pin_id,
         code=f"{pin_id:04}",
@@ -145,7 +145,7 @@ async def linked(store: SqliteStore, pin_id: int, account: int, client: str = CL
 
 @pytest.mark.parametrize(("pin_id", "account", "now"), [(2, MIRA, NOW), (1, TOM, NOW), (1, MIRA, NOW + 900)])
 async def test_a_pin_that_is_gone_registers_no_key(store, pin_id, account, now):
-    """S6: a key comes in by a PIN only while that is there and its account's: a changed password takes it away."""
+    """S6: a PIN registers its key only while it exists and belongs to the account; a changed password deletes it."""
     await linked(store, 1, MIRA)
     await store.sign_in(signing_in(TOM, b"t" * 32))
     assert not await store.device_keys.register_pin_key(**adopting(pin_id, account_id=account, now=now))
@@ -163,7 +163,7 @@ def signing_in(account: int, digest: bytes) -> NewSignIn:
 
 
 async def test_a_token_that_ended_registers_no_key(store):
-    """S6: a token that ended after it was looked at leaves no key behind."""
+    """S6: a token that has ended since it was looked up registers no key."""
     await store.sign_in(signing_in(MIRA, b"t" * 32))
     await store.revoke_token(b"t" * 32, NOW)
     assert not await store.device_keys.register(**new_key(token_digest=b"t" * 32))
@@ -171,7 +171,7 @@ async def test_a_token_that_ended_registers_no_key(store):
 
 
 async def test_a_jwt_is_the_account_s_that_it_speaks_of(store):
-    """A JWT that was signed for one account is not kept for another, to which the key moved meanwhile."""
+    """A JWT that was signed for one account is not stored for another, to which the key has moved meanwhile."""
     assert await store.device_keys.register(**new_key())
     found = await store.device_keys.find_key("demo-key-1", CLIENT)
     await linked(store, 1, TOM)
@@ -184,7 +184,7 @@ async def test_a_jwt_is_the_account_s_that_it_speaks_of(store):
 
 
 async def test_nonces_are_bounded(store):
-    """No more than the given number of nonces live at once; those that are over do not count."""
+    """At most the given number of nonces are valid at once; expired ones do not count."""
     assert [True, True, False] == [
         await store.device_keys.add_nonce(b"%d" % n, CLIENT, NOW, NOW + 300, 2) for n in range(3)
     ]
@@ -192,7 +192,7 @@ async def test_nonces_are_bounded(store):
 
 
 async def test_rotation(store, keys):
-    """S25: a replaced key is published for as long as its JWTs live, then no more; a revoked one is not, at once."""
+    """S25: a replaced key is published until its JWTs have expired; a revoked one is not published any more."""
     signing = SigningKeySet(store, keys)
     first = (await signing.get_current_key(NOW)).kid
     await signing.rotate(NOW + 100)
@@ -209,7 +209,7 @@ async def test_rotation(store, keys):
 
 
 async def test_two_rotations_at_once_make_one_key(store, keys):
-    """Of two that replace the same key one does."""
+    """Of two replacements of the same key one takes effect."""
     row = SigningKeyRow(kid="a", sealed=b"", jwk="{}", created_at=NOW)
     assert [True, False] == sorted(
         await asyncio.gather(
@@ -223,7 +223,7 @@ async def test_two_rotations_at_once_make_one_key(store, keys):
 
 
 async def test_a_key_is_replaced_when_it_is_old(store, keys):
-    """At a start a signing key of 90 days is replaced, a younger one kept; another instance's cannot be opened."""
+    """At a start, a signing key of 90 days is replaced and a younger one stays; another instance cannot open it."""
     signing = SigningKeySet(store, keys)
     first = (await signing.get_current_key(NOW)).kid
     await signing.rotate_if_old(NOW + 89 * 24 * 3600)

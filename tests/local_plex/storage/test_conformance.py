@@ -1,4 +1,4 @@
-"""What every store does, in memory and in a file, concurrency included."""
+"""What a store does in memory and in a file, with concurrent operations."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def signing_in(keys: InstanceKeys, token: str, **changes) -> NewSignIn:
 
 
 async def test_a_known_token(store, keys):
-    """A world's token is found by its digest, with its account in the same answer."""
+    """A world's token is found by its digest, together with its account."""
     row = await store.find_token(keys.digest(MIRA_TOKEN), NOW)
     assert ("account", MIRA, None, None, None) == (
         row.kind,
@@ -95,20 +95,20 @@ async def test_a_known_token(store, keys):
 
 
 async def test_a_shared_token(store, keys):
-    """A share's token is its user's, on one server only."""
+    """A share's token belongs to its guest, on one server only."""
     row = await store.find_token(keys.digest(TOM_SHARE), NOW)
     assert ("server_share", TOM, ATTIC) == (row.kind, row.account_id, row.machine_identifier)
 
 
 async def test_tokens_that_are_none(store, keys):
-    """An unknown token and one of a disabled account are not found."""
+    """An unknown token, or one of a disabled account, is not found."""
     assert await store.find_token(keys.digest("x" * 20), NOW) is None
     assert await store.find_token(b"", NOW) is None
     assert await store.find_token(keys.digest(JUNO_TOKEN), NOW) is None
 
 
 async def test_expiry_is_decided_when_read(store, keys):
-    """A token is dead from the second it expires at, with nobody cleaning up."""
+    """A token is invalid from the second at which it expires, without any clean-up."""
     token = keys.generate_token()
     assert await store.sign_in(signing_in(keys, token, expires_at=NOW + 10))
     assert NOW + 10 == (await store.find_token(keys.digest(token), NOW + 9)).expires_at
@@ -116,7 +116,7 @@ async def test_expiry_is_decided_when_read(store, keys):
 
 
 async def test_revoking(store, keys, passwords):
-    """A revoked token is dead once that is answered, can be revoked once, and no seeding revives it."""
+    """A revoked token is invalid at once, can be revoked once, and seeding does not revive it."""
     digest = keys.digest(MIRA_TOKEN)
     assert await store.find_token(digest, NOW)
     assert await store.revoke_token(digest, NOW)
@@ -127,7 +127,7 @@ async def test_revoking(store, keys, passwords):
 
 
 async def test_accounts_by_uuid(store):
-    """An account is found by its uuid, a disabled one too, and nobody by half of one."""
+    """An account is found by its full uuid, also if it is disabled."""
     for account in WORLD.accounts:
         assert account.id == (await store.find_account_by_uuid(account.uuid)).id
     for unknown in ("", "0" * 16, WORLD.accounts[0].uuid[:8]):
@@ -144,18 +144,18 @@ async def test_any_spelling_of_a_login(store, login):
 
 @every("login", ["", "mira", "mira_quill\0", "\ud800", "' OR 1=1 --", "x" * 100_000])
 async def test_logins_that_are_none(store, login):
-    """What nobody is called finds nobody, however odd."""
+    """An unknown login finds no account, however odd it is."""
     assert await store.find_account_by_login(login) is None
 
 
 @given(st.text(st.characters(codec="ascii")))
 def test_the_canonical_form_is_settled(login):
-    """The canonical form of a canonical form is itself, and case never matters."""
+    """Normalizing a normalized login changes nothing, and case never matters."""
     assert normalize_login(login) == normalize_login(normalize_login(login)) == normalize_login(login.upper())
 
 
 async def test_accounts(store, keys, passwords):
-    """An account has what a sign-in needs; one without password or code has neither, a disabled one says so."""
+    """An account has what a sign-in needs; one without a password or code has neither, and a disabled one is marked."""
     mira, tom, juno = [await store.find_account_by_id(account_id) for account_id in (MIRA, TOM, JUNO)]
     assert passwords.verify_blocking(mira.password_hash, Secret("paper-lantern-42"))
     assert "JBSWY3DPEHPK3PXPJBSWY3DP" == keys.unseal(mira.sealed_verification, VERIFICATION_PURPOSE)
@@ -170,7 +170,7 @@ async def test_accounts(store, keys, passwords):
 
 
 async def test_signing_in_keeps_one_device(store, keys):
-    """A device is one row per account and client identifier, with its latest facts; each sign-in has its own token."""
+    """A device is one row per account and client identifier, with its latest data; each sign-in has its own token."""
     tokens = [keys.generate_token() for _ in range(3)]
     assert await store.sign_in(signing_in(keys, tokens[0]))
     assert await store.sign_in(signing_in(keys, tokens[1], device=DeviceRow(client_identifier="demo-client-7c1f")))
@@ -180,7 +180,7 @@ async def test_signing_in_keeps_one_device(store, keys):
 
 
 async def test_a_step_is_spent_once(store, keys):
-    """S5: a step works once, an older one never again, and a refused sign-in leaves nothing behind."""
+    """S5: a step works once, an older one never, and a refused sign-in writes nothing."""
     steps = [100, 101, 101, 100, 102]
     tokens = [keys.generate_token() for _ in steps]
     answers = [
@@ -193,7 +193,7 @@ async def test_a_step_is_spent_once(store, keys):
 
 
 async def test_one_winner_of_many(store, keys):
-    """S5: of 32 tasks with one code exactly one signs in."""
+    """S5: of 32 concurrent sign-ins with one code exactly one succeeds."""
     tokens = [keys.generate_token() for _ in range(32)]
     sign_ins = [store.sign_in(signing_in(keys, token, verification_step=7)) for token in tokens]
     assert 1 == sum(await asyncio.gather(*sign_ins))
@@ -202,19 +202,19 @@ async def test_one_winner_of_many(store, keys):
 
 @pytest.mark.parametrize("step", [None, 5])
 async def test_a_disabled_account_is_not_signed_in(store, keys, step):
-    """An account that was disabled since it was read gets no token, with or without a code."""
+    """An account that has been disabled since it was read gets no token, with or without a code."""
     assert not await store.sign_in(signing_in(keys, keys.generate_token(), account_id=JUNO, verification_step=step))
 
 
 async def test_a_failed_sign_in_spends_nothing(store, keys):
-    """All or nothing: where the token cannot be kept, the step is not spent either."""
+    """If the token cannot be stored, the step is not used up either."""
     with pytest.raises(StoreUnavailable):
         await store.sign_in(signing_in(keys, MIRA_TOKEN, verification_step=9))
     assert await store.sign_in(signing_in(keys, keys.generate_token(), verification_step=9))
 
 
 async def test_replacing_a_password_hash(store, keys):
-    """The hash is set only if it still is the old one, and a token's account shows it at once."""
+    """The hash is replaced only if it is still the old one, and a token's account shows the new one at once."""
     old = (await store.find_token(keys.digest(MIRA_TOKEN), NOW)).account.password_hash
     answers = await asyncio.gather(
         store.replace_password_hash(MIRA, old, "new"), store.replace_password_hash(MIRA, old, "newer")
@@ -225,13 +225,13 @@ async def test_replacing_a_password_hash(store, keys):
 
 
 async def test_an_account_is_decoded_once(store, keys):
-    """Look-ups of an account that did not change share its record."""
+    """Look-ups of an unchanged account share its record."""
     first, second = [(await store.find_token(keys.digest(MIRA_TOKEN), NOW)).account for _ in range(2)]
     assert first is second
 
 
 async def test_media_servers(store):
-    """All servers come in the order of the world, with their sources."""
+    """All servers are listed in the order of the world, with their sources."""
     attic, cellar = await store.list_media_servers()
     assert ("Attic", ATTIC, MIRA, 32401, "observed") == (
         attic.name,
@@ -252,7 +252,7 @@ async def test_media_servers(store):
 
 
 async def test_resources(store, keys):
-    """Each account sees its own servers first, then those shared with it, with the token it has there."""
+    """An account's own servers are listed first, then those shared with it, with its tokens for them."""
     cellar, attic = await store.list_resources(TOM)
     assert ("Cellar", True, None, "tom") == (
         cellar.server.name,
@@ -280,13 +280,13 @@ async def test_a_share_without_a_token_gets_one(store, keys, passwords):
 
 
 async def test_a_revoked_share_is_no_resource(store, keys):
-    """A server whose shared token was revoked is not listed any more."""
+    """A server whose share token is revoked is not listed."""
     assert await store.revoke_token(keys.digest(TOM_SHARE), NOW)
     assert ["Cellar"] == [resource.server.name for resource in await store.list_resources(TOM)]
 
 
 async def test_a_share_is_made_anew(store, keys):
-    """A share is made, and made anew once it ended or in place of the one before, by the server's owner alone."""
+    """Only the server's owner can share it, share it again after the share has ended, or replace a share."""
     share = partial(store.shares.share, ATTIC, guest_id=TOM, sealed_token=b"sealed", now=NOW)
     assert not await share(owner_id=TOM, digest=b"first")
     assert await store.find_token(keys.digest(TOM_SHARE), NOW)
@@ -300,7 +300,7 @@ async def test_a_share_is_made_anew(store, keys):
 
 
 async def test_seeding_again_changes_nothing(store, keys, passwords):
-    """The same world at the next start adds nothing and hashes nothing."""
+    """Seeding the same world again adds nothing and hashes nothing."""
     before = [await store.find_account_by_id(MIRA), await store.list_media_servers(), await store.list_resources(TOM)]
     await seed(store, WORLD, keys, passwords.hash_or_remember, NOW + 1000)
     assert before == [
@@ -311,7 +311,7 @@ async def test_seeding_again_changes_nothing(store, keys, passwords):
 
 
 async def test_seeding_adds_what_is_new(store, keys, passwords):
-    """A world that grew adds its new account, server, share, source and tokens, and keeps what exists as it is."""
+    """A world that has grown adds its new account, server, share, source and tokens, and leaves the rest unchanged."""
     new = {"username": "zoe", "email": "zoe@example.test", "token": "Zo3-zoe_zoe_zoe_zoe_"}
     tom = {**ACCOUNTS[1], "token": "Tm8-harbour_rainy_17", "friendly_name": "Thomas"}
     guide = {"identifier": "provider://guide", "name": "Guide"}
@@ -342,7 +342,7 @@ async def test_seeding_adds_what_is_new(store, keys, passwords):
     ],
 )
 async def test_seeding_takes_nothing_from_others(store, keys, passwords, accounts):
-    """An id, login or token that is somebody else's is refused without repeating a token, and nothing is added."""
+    """An id, login or token of another account is refused without repeating a token, and nothing is added."""
     world = World.from_dict({"account": [*accounts, {"username": "new", "email": "new@example.test"}]})
     with pytest.raises(StoreConflict) as caught:
         await seed(store, world, keys, passwords.hash_or_remember, NOW)

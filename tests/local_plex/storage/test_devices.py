@@ -1,4 +1,4 @@
-"""Devices, claim tokens and whom a media server belongs to, in memory and in a file."""
+"""Devices, claim tokens and owners of media servers, in memory and in a file."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def exchange(digest: bytes, machine: str, number: int = 0, **changes) -> dict[st
 
 
 async def test_a_device_is_kept_whole(store, keys):
-    """All that a client said of itself is returned, with both times and its newest living token, sealed."""
+    """A device has all that its client sent about itself, both times, and its newest valid token, sealed."""
     await signed_in(store, keys, "a" * 20)
     await signed_in(store, keys, "b" * 20, now=NOW + 5, expires_at=NOW + 100)
     attic, kitchen = await store.devices.list_devices(MIRA, NOW + 6)
@@ -97,7 +97,7 @@ async def test_a_device_is_kept_whole(store, keys):
 
 
 async def test_removing_ends_every_token_of_the_device(store, keys):
-    """The row and all its tokens go in one step; the same client's row of another account stays."""
+    """The row and all its tokens end together; the same client's device of another account stays."""
     for token, account_id in (("a" * 20, MIRA), ("b" * 20, MIRA), ("c" * 20, TOM)):
         await signed_in(store, keys, token, account_id)
     _, kitchen = await store.devices.list_devices(MIRA, NOW)
@@ -109,7 +109,7 @@ async def test_removing_ends_every_token_of_the_device(store, keys):
 
 
 async def test_seen_is_written_once_an_hour(store, keys):
-    """Within the hour nothing is written; after it time and address are, and no address leaves the old one."""
+    """Nothing is written within an hour; then the time and the address are, or the time alone without an address."""
     await signed_in(store, keys, "a" * 20)
     _, kitchen = await store.devices.list_devices(MIRA, NOW)
     assert not await store.devices.record_last_seen(kitchen.id, "198.51.100.7", NOW + HOUR - 1)
@@ -120,7 +120,7 @@ async def test_seen_is_written_once_an_hour(store, keys):
 
 
 async def test_seeding_gives_media_servers_their_device(store, keys, passwords):
-    """A claimed server has a device and a token bound to it, once; nobody's, or a disabled account's, has none."""
+    """A claimed server has a device and one token bound to it; others have none."""
     await seed(store, World.from_dict(WORLD), keys, passwords.hash_or_remember, NOW + 9)
     (attic,) = await store.devices.list_devices(MIRA, NOW)
     row = await store.find_token(keys.digest(SERVERS), NOW)
@@ -134,7 +134,7 @@ async def test_seeding_gives_media_servers_their_device(store, keys, passwords):
 
 
 async def test_a_servers_token_of_somebody_else_is_refused(store, keys, passwords):
-    """A world that names an account's token, or another server's, for a server is refused without repeating it."""
+    """A world that gives a server an account's token, or another server's, is refused without repeating it."""
     for token in (MIRAS, TOM_SHARE, SERVERS):
         server = {"name": "New", "owner": "tom", "token": token}
         world = World.from_dict({"account": [WORLD["account"][1]], "media_server": [server]})
@@ -145,7 +145,7 @@ async def test_a_servers_token_of_somebody_else_is_refused(store, keys, password
 
 
 async def test_a_chosen_token_is_added_later(store, keys, passwords):
-    """A world that names a server's token at a later start has it beside the one that was there."""
+    """A token that the world gives a server at a later start is added to the existing one."""
     grown = {**WORLD, "media_server": [{**WORLD["media_server"][0], "token": "Zz9-zz_zz_zz_zz_zz_9"}]}
     await seed(store, World.from_dict(grown), keys, passwords.hash_or_remember, NOW + 1)
     kinds = {(await store.find_token(keys.digest(text), NOW)).kind for text in (SERVERS, "Zz9-zz_zz_zz_zz_zz_9")}
@@ -154,7 +154,7 @@ async def test_a_chosen_token_is_added_later(store, keys, passwords):
 
 
 async def test_a_server_is_released(store, keys, passwords):
-    """Its token, its shares and its device end together, it is nobody's resource, and seeding brings nothing back."""
+    """The server's token, shares and device end together, no account lists it, and seeding does not restore them."""
     assert [True, False] == [await store.claims.unclaim(ATTIC, NOW + 1) for _ in range(2)]
     assert not await store.claims.unclaim("no such machine", NOW + 1)
     await seed(store, World.from_dict(WORLD), keys, passwords.hash_or_remember, NOW + 2)
@@ -170,7 +170,7 @@ async def test_a_server_is_released(store, keys, passwords):
 
 
 async def test_removing_the_device_of_a_server_releases_it(store, keys):
-    """The same by its device's number."""
+    """The same, by the id of its device."""
     (attic,) = await store.devices.list_devices(MIRA, NOW)
     assert await store.devices.remove(MIRA, attic.id, NOW + 1)
     assert (None, None) == (
@@ -197,7 +197,7 @@ async def test_a_client_that_calls_itself_a_server_is_none(store, keys):
 
 
 async def test_an_exchange_gives_the_server_away_once(store):
-    """The machine gets an owner, a device and a bound token; the claim token is spent, and so is one that is over."""
+    """The machine gets an owner, a device and a token bound to it; a used or expired claim token is refused."""
     assert await store.claims.create(**new_claim(b"c"))
     assert [MIRA, False] == [await store.claims.exchange(**exchange(b"c", LOFT, number)) for number in range(2)]
     row = await store.find_token(b"0 of c", NOW + 1)
@@ -208,7 +208,7 @@ async def test_an_exchange_gives_the_server_away_once(store):
 
 
 async def test_a_refused_exchange_spends_nothing(store):
-    """For a server of somebody else, one that must be nobody's, or an account that is off: refused and given back."""
+    """A claim token for another account's server, an owned server or a disabled account is refused and stays unused."""
     assert await store.claims.create(**new_claim(b"toms", TOM))
     assert await store.claims.create(**new_claim(b"miras"))
     assert await store.claims.create(**new_claim(b"junos", JUNO))
@@ -223,7 +223,7 @@ async def test_a_refused_exchange_spends_nothing(store):
 
 
 async def test_a_claim_ends_with_the_token_that_asked(store, keys):
-    """A claim token whose asking token was revoked is refused."""
+    """A claim token whose requesting token is revoked is refused."""
     await signed_in(store, keys, "a" * 20)
     assert await store.claims.create(**new_claim(b"c", requester_digest=keys.digest("a" * 20)))
     assert await store.revoke_token(keys.digest("a" * 20), NOW)
@@ -231,7 +231,7 @@ async def test_a_claim_ends_with_the_token_that_asked(store, keys):
 
 
 async def test_only_so_many_claims_are_alive(store):
-    """Beyond `max_claims` none is made; spent ones and those that are over do not count, nor do others'."""
+    """At most `max_claims` are valid; used, expired and other accounts' claim tokens do not count."""
     made = [await store.claims.create(**new_claim(b"%d" % number, max_claims=2)) for number in range(3)]
     assert [True, True, False] == made
     assert await store.claims.create(**new_claim(b"toms", TOM, max_claims=2))
@@ -242,10 +242,10 @@ async def test_only_so_many_claims_are_alive(store):
 
 
 class Naive(ClaimRepository):
-    """What `exchange` must not be: it looks first and writes then."""
+    """A wrong `exchange`: it reads first and writes later."""
 
     async def exchange(self, *, digest: bytes, **_exchange: Any) -> int | Literal[False]:
-        """Read, think, write: of many at once all have read before the first writes."""
+        """Read, decide, write: of many at once all have read before the first one writes."""
         found = self._reader.fetch_one("SELECT account_id FROM claim WHERE digest = ?1 AND spent_at IS NULL", digest)
         await asyncio.sleep(0)
         if found is None:
@@ -258,7 +258,7 @@ class Naive(ClaimRepository):
 
 
 async def winners(store, claims, rounds: int) -> list[int]:
-    """Count the winners of each round: so many machines exchange one claim token at once."""
+    """Let so many machines exchange one claim token at once; return the number of successes of each round."""
     counts = []
     for number in range(rounds):
         digest = b"round %d" % number
@@ -269,7 +269,7 @@ async def winners(store, claims, rounds: int) -> list[int]:
 
 
 async def test_of_64_at_once_one_wins_in_each_of_50_rounds(tmp_path, keys, passwords):
-    """S4: one winner a round, and one device a round for it."""
+    """S4: one exchange succeeds in each round, and its machine gets one device."""
     store = SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}")
     await seed(store, World.from_dict(WORLD), keys, passwords.hash_or_remember, NOW)
     assert [1] * ROUNDS == await winners(store, store.claims, ROUNDS)
@@ -278,7 +278,7 @@ async def test_of_64_at_once_one_wins_in_each_of_50_rounds(tmp_path, keys, passw
 
 
 async def test_the_race_is_one_that_can_be_lost(tmp_path, keys, passwords):
-    """S4: the same with a naive exchange has more winners, so that the test above can fail."""
+    """S4: with the wrong exchange several succeed, so that the test above can fail."""
     store = SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}")
     await seed(store, World.from_dict(WORLD), keys, passwords.hash_or_remember, NOW)
     naive = Naive(store._reader, store._writer)

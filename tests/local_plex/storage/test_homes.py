@@ -1,4 +1,4 @@
-"""Homes in every store: who is in one, becoming somebody, and of many at once exactly as many as may."""
+"""Homes in a store: members, switches and invitations, with concurrent operations."""
 
 from __future__ import annotations
 
@@ -96,12 +96,12 @@ async def test_a_worlds_home(store, keys):
 
 
 async def test_a_managed_user_has_no_login(store):
-    """Nobody signs in as a managed user: neither its title nor an empty name is a login."""
+    """A managed user cannot sign in: neither its title nor an empty name is a login."""
     assert [None, None] == [await store.find_account_by_login(login) for login in ("Pip", "")]
 
 
 async def test_seeding_again_changes_nothing(store, keys, passwords):
-    """The same world at a second start leaves Home, members and versions as they were, also who left or was removed."""
+    """Seeding the same world again changes nothing of a Home, also if members have left or were removed."""
     home = await store.homes.find_home(MIRA)
     assert await store.homes.remove_member(home.id, TOM, NOW)
     assert await store.homes.remove_member(home.id, PIP, NOW)
@@ -114,7 +114,7 @@ async def test_seeding_again_changes_nothing(store, keys, passwords):
 
 
 async def test_what_a_world_adds_later(store, keys, passwords):
-    """New members and managed users of a known Home come in at the next start."""
+    """New members and managed users of a known Home are added at the next start."""
     later = {**HOME, "member": [{"account": "tom"}, {"account": "nils"}], "managed": [{"title": "Ada"}]}
     await seed(store, World.from_dict({"account": ACCOUNTS, "home": [later]}), keys, passwords.hash_or_remember, NOW)
     home = await store.homes.find_home(NILS)
@@ -125,7 +125,7 @@ async def test_what_a_world_adds_later(store, keys, passwords):
 
 @pytest.mark.parametrize("change", [{"id": NILS}, {"token": "Nils-alone_by_far_99"}])
 async def test_what_belongs_to_somebody_else(store, keys, passwords, change):
-    """A managed user whose id or token is another account's is a conflict, and nothing of that world is added."""
+    """A managed user with the id or token of another account is a conflict, and nothing of that world is added."""
     accounts = [*ACCOUNTS[:2], {**ACCOUNTS[2], "token": "Nils-alone_by_far_99"}, ACCOUNTS[3]]
     await seed(store, World.from_dict({"account": accounts}), keys, passwords.hash_or_remember, NOW)
     accounts[2] = ACCOUNTS[2]
@@ -138,7 +138,7 @@ async def test_what_belongs_to_somebody_else(store, keys, passwords, change):
 
 
 async def test_a_switch(store, keys):
-    """A switch notes the other's device and keeps their token, once, and only within a Home."""
+    """A switch records the device and stores a token of the other account, once, and only within a Home."""
     assert await store.homes.switch(**switching(keys, "t" * 20))
     row = await store.find_token(keys.digest("t" * 20), NOW)
     assert ("account", PIP) == (row.kind, row.account_id)
@@ -150,7 +150,7 @@ async def test_a_switch(store, keys):
 
 
 async def test_a_switch_by_what_was_so(store, keys):
-    """A passcode that was set, changed or removed after it was looked at stops the switch."""
+    """A passcode that has been set, changed or removed since it was checked stops the switch."""
     await store.homes.set_passcode(PIP, None, code("1"), NOW)
     for stored in (None, code("2")):
         assert not await store.homes.switch(**switching(keys, "t" * 20, stored=stored))
@@ -160,7 +160,7 @@ async def test_a_switch_by_what_was_so(store, keys):
 
 
 async def test_a_token_that_ended_switches_to_nobody(store, keys):
-    """S6: a token that ended after it was looked at leaves no other's token behind."""
+    """S6: a token that has ended since it was looked up cannot switch."""
     assert await store.homes.switch(**switching(keys, "t" * 20))
     assert await store.homes.switch(**switching(keys, "u" * 20, PIP, MIRA, by="t" * 20))
     assert await store.revoke_token(keys.digest("t" * 20), NOW)
@@ -169,7 +169,7 @@ async def test_a_token_that_ended_switches_to_nobody(store, keys):
 
 
 async def test_a_browser_switches_by_what_is_so(store):
-    """A browser goes on as another only while both are in one Home and the passcode is the one that was looked at."""
+    """A browser switches only while both accounts share a Home and the passcode is the one that was checked."""
     lives = {"now": NOW, "expires_at": NOW + 100}
     assert await store.sessions.create(digest=b"mira", account_id=MIRA, **lives)
     to = {"digest": b"pip", "account_id": PIP, "replaced_digest": b"mira", "switched_by": MIRA, **lives}
@@ -181,7 +181,7 @@ async def test_a_browser_switches_by_what_is_so(store):
 
 
 async def test_a_passcode(store):
-    """A passcode is kept beside the account, which shows that it has one, and never what it is."""
+    """The passcode is stored apart from the account, which shows only that it has one."""
     assert await store.homes.set_passcode(TOM, None, code("1"), NOW + 5)
     tom = await record(store, TOM)
     assert tom.protected
@@ -197,7 +197,7 @@ async def test_a_passcode(store):
 
 
 async def test_of_many_passcodes_at_once_one_is_kept(store):
-    """Twenty changes at once that all know the same one: one wins, and it is the one that is kept."""
+    """Of twenty concurrent changes from one passcode one succeeds, and that one is stored."""
     assert await store.homes.set_passcode(TOM, None, code("0"), NOW)
     new = [code(f"{number}") for number in range(1, 21)]
     won = await asyncio.gather(*(store.homes.set_passcode(TOM, code("0"), each, NOW) for each in new))
@@ -206,7 +206,7 @@ async def test_of_many_passcodes_at_once_one_is_kept(store):
 
 
 async def test_of_many_new_members_at_once_as_many_come_in_as_there_is_room(store):
-    """Thirty managed users at once: twelve come in beside the three, and fifteen is what everybody says."""
+    """Of thirty concurrent managed users twelve join the three members, and every account shows fifteen."""
     unused = HomeRow(id=700_000_009, name="unused", admin_id=MIRA)
     won = await asyncio.gather(*(store.homes.add_managed_user(unused, managed(n), NOW) for n in range(30)))
     assert 12 == sum(won)
@@ -217,7 +217,7 @@ async def test_of_many_new_members_at_once_as_many_come_in_as_there_is_room(stor
 
 
 async def test_only_an_administrator_adds(store):
-    """Another member adds nobody; an account without Home gets one, once; an id that is taken is refused."""
+    """Another member adds nobody; an account without a Home gets one, once; a taken id is refused."""
     other = HomeRow(id=700_000_002, name="x", admin_id=TOM)
     assert not await store.homes.add_managed_user(other, managed(1), NOW)
     assert not await store.homes.invite(other, NILS, NOW)
@@ -231,7 +231,7 @@ async def test_only_an_administrator_adds(store):
 
 
 async def test_a_removal(store, keys):
-    """A removal ends what came of switches from and to that member, whoever switched on; oneself stays signed in."""
+    """A removal ends all that comes from switches by or to the member; the member's own sign-ins stay."""
     home = await store.homes.find_home(MIRA)
     tokens = {name: name * 20 for name in "abcdef"}
     made = [
@@ -255,7 +255,7 @@ async def test_a_removal(store, keys):
 
 
 async def test_a_managed_user_ends_with_its_removal(store, keys):
-    """Its account is off, and every token of it is dead, the world's known one included."""
+    """A removed managed user's account is disabled and all its tokens end, also the world's."""
     home = await store.homes.find_home(MIRA)
     await store.homes.switch(**switching(keys, "t" * 20))
     assert await store.homes.remove_member(home.id, PIP, NOW)
@@ -265,7 +265,7 @@ async def test_a_managed_user_ends_with_its_removal(store, keys):
 
 
 async def test_invitations(store):
-    """An invitation is seen at both ends, accepted once by whom it is for, and spent."""
+    """An invitation is listed at both ends, and accepted once, by the invited account."""
     unused = HomeRow(id=700_000_009, name="unused", admin_id=MIRA)
     assert await store.homes.invite(unused, NILS, NOW)
     assert not await store.homes.invite(unused, NILS, NOW)

@@ -1,4 +1,4 @@
-"""PINs in every store: made once, found while they live, and of many who link one exactly one wins."""
+"""PINs in a store, with concurrent operations."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def link(keys, pin_id: int = 1402233445, account: int = MIRA, token: str = TOKEN
 
 
 async def test_what_ended_approves_nothing(store, keys):
-    """S6: a token or session that ended after it was looked at approves no PIN, and the PIN stays open."""
+    """S6: a token or session that has ended since it was looked up approves no PIN, and the PIN stays open."""
     for number, ended in enumerate(("token", "session")):
         await store.pins.create(pin(id=number + 1, code=f"AAA{number}"), ROOM)
         asker = ended.encode()
@@ -68,7 +68,7 @@ async def test_what_ended_approves_nothing(store, keys):
 
 
 async def test_what_is_alive_approves(store, keys):
-    """A living token and a living session do."""
+    """A valid token or session approves a PIN."""
     signing = NewSignIn(account_id=MIRA, device=CLIENT, digest=b"token", sealed_token=b"s", now=NOW)
     assert await store.sign_in(signing)
     assert await store.sessions.create(digest=b"session", account_id=MIRA, now=NOW, expires_at=NOW + 9)
@@ -78,7 +78,7 @@ async def test_what_is_alive_approves(store, keys):
 
 
 async def test_a_new_pin(store):
-    """A PIN is found by its id and by its code, just as it was made, with nothing linked or denied."""
+    """A PIN is found by its id and by its code, as it was created, neither linked nor denied."""
     made = pin(strong=True, code="k3v9x0q7r2m5t8w1y4z6a0b3c", jwk='{"kid":"demo-key-1"}')
     assert "made" == await store.pins.create(made, ROOM)
     assert made == await store.pins.find(made.id, NOW)
@@ -92,7 +92,7 @@ async def test_a_new_pin(store):
 
 
 async def test_what_is_not_there(store):
-    """Unknown ids and codes are not found; a code is found in its own letters only."""
+    """Unknown ids and codes are not found; a code is found in its exact letters only."""
     await store.pins.create(pin(), ROOM)
     assert await store.pins.find(1402233446, NOW) is None
     for code in ("", "h7qk", "H7QK ", "H7Q", "%", "H7QK\0"):
@@ -100,7 +100,7 @@ async def test_what_is_not_there(store):
 
 
 async def test_a_pin_that_is_over(store, keys):
-    """From the second it ends at a PIN is as good as none: not found, linked or denied, nobody cleaning."""
+    """From the second at which it expires, a PIN is not found, linked or denied, without any clean-up."""
     await store.pins.create(pin(), ROOM)
     end = NOW + 900
     assert await store.pins.find(1402233445, end - 1)
@@ -112,7 +112,7 @@ async def test_a_pin_that_is_over(store, keys):
 
 
 async def test_ids_and_codes_are_of_one_living_pin(store):
-    """A PIN whose id or code is another's is not kept; that of one that is over is free again."""
+    """A PIN with another PIN's id or code is not stored; those of an expired PIN are free again."""
     assert "made" == await store.pins.create(pin(), ROOM)
     assert "taken" == await store.pins.create(pin(code="OTHR"), ROOM)
     assert "taken" == await store.pins.create(pin(id=1402233446), ROOM)
@@ -122,13 +122,13 @@ async def test_ids_and_codes_are_of_one_living_pin(store):
 
 
 async def test_of_many_with_one_code_one_is_made(store):
-    """Of 32 that are made at once with one code exactly one is kept."""
+    """Of 32 concurrent PINs with one code exactly one is stored."""
     made = await asyncio.gather(*(store.pins.create(pin(id=1_000_000_000 + n), ROOM) for n in range(32)))
     assert (1, 31) == (made.count("made"), made.count("taken"))
 
 
 async def test_room_for_all(store):
-    """No more live at once than there is room for; those that are over do not count."""
+    """At most `max_pins` are valid; expired ones do not count."""
     room = 3
     made = [await store.pins.create(pin(id=n, code=f"A00{n}"), room) for n in range(1, 6)]
     assert ["made", "made", "made", "full", "full"] == made
@@ -137,14 +137,14 @@ async def test_room_for_all(store):
 
 
 async def test_room_is_kept_however_many_come_at_once(store):
-    """Of 32 that come at once as many are made as there is room for."""
+    """Of 32 concurrent PINs, as many are created as are allowed."""
     room = 10
     made = await asyncio.gather(*(store.pins.create(pin(id=n + 1, code=f"A0{n:02}"), room) for n in range(32)))
     assert (10, 22) == (made.count("made"), made.count("full"))
 
 
 async def test_linking(store, keys):
-    """A linked PIN has its account and sealed token, and the token works for the PIN's own client."""
+    """A linked PIN has its account and sealed token, and the token works for the PIN's client."""
     await store.pins.create(pin(), ROOM)
     assert await store.pins.link(**link(keys))
     found = await store.pins.find(1402233445, NOW + 1)
@@ -159,7 +159,7 @@ async def test_linking(store, keys):
 
 
 async def test_linking_twice(store, keys):
-    """The second link of a PIN fails, by the same account and by another, and leaves no token."""
+    """A second link of a PIN fails, by the same account and by another, and stores no token."""
     await store.pins.create(pin(), ROOM)
     assert await store.pins.link(**link(keys))
     for account in (MIRA, TOM):
@@ -170,7 +170,7 @@ async def test_linking_twice(store, keys):
 
 @pytest.mark.parametrize("account", [GONE, 999])
 async def test_an_account_that_is_off(store, keys, account):
-    """A link by an account that is off, or none, is no link: nothing is raised or kept, and others can link still."""
+    """A link by a disabled or unknown account fails without an error, and the PIN stays open."""
     await store.pins.create(pin(), ROOM)
     assert not await store.pins.link(**link(keys, account=account))
     assert await store.find_token(keys.digest(TOKEN), NOW) is None
@@ -178,7 +178,7 @@ async def test_an_account_that_is_off(store, keys, account):
 
 
 async def test_a_link_that_cannot_be_kept(store, keys):
-    """Where the token cannot be kept the PIN is not linked either: all of a link happens or nothing."""
+    """If the token cannot be stored, the PIN is not linked either."""
     for number in (1, 2):
         await store.pins.create(pin(id=number, code=f"A00{number}"), ROOM)
     assert await store.pins.link(**link(keys, 1))
@@ -188,7 +188,7 @@ async def test_a_link_that_cannot_be_kept(store, keys):
 
 
 async def test_a_pin_with_a_key(store, keys):
-    """A PIN with a key is linked without a token; its device is noted."""
+    """A PIN with a key is linked without a token; its device is recorded."""
     await store.pins.create(pin(jwk='{"kid":"demo-key-1"}'), ROOM)
     assert await store.pins.link(**link(keys, token_digest=None, sealed_token=None))
     found = await store.pins.find(1402233445, NOW)
@@ -196,7 +196,7 @@ async def test_a_pin_with_a_key(store, keys):
 
 
 async def test_denying(store, keys):
-    """A denied PIN can neither be linked nor denied again, a linked one not be denied; both are still found."""
+    """A denied PIN can be neither linked nor denied, and a linked one not denied; both are still found."""
     await store.pins.create(pin(), ROOM)
     assert await store.pins.deny(1402233445, NOW + 5)
     assert not await store.pins.deny(1402233445, NOW + 5)
@@ -209,7 +209,7 @@ async def test_denying(store, keys):
 
 
 async def test_pins_outlive_a_restart(tmp_path, keys, passwords):
-    """A PIN in a file, linked or not, is there after the store was closed and opened again."""
+    """A PIN in a file, linked or not, survives closing and opening the store."""
     url = f"sqlite:///{tmp_path / 'plex.db'}"
     store = SqliteStore(url)
     await seed(store, WORLD, keys, passwords.hash_or_remember, NOW)
@@ -226,7 +226,7 @@ async def test_pins_outlive_a_restart(tmp_path, keys, passwords):
 
 
 async def test_no_token_is_kept_in_clear(tmp_path, keys, passwords):
-    """S2: neither in the database nor in its log is a PIN's token readable."""
+    """S2: a PIN's token is readable neither in the database nor in its log."""
     store = SqliteStore(f"sqlite:///{tmp_path / 'plex.db'}")
     await seed(store, WORLD, keys, passwords.hash_or_remember, NOW)
     await store.pins.create(pin(), ROOM)
@@ -242,7 +242,7 @@ CLIENTS, STORES = 64, 4
 
 
 async def raced(stores: list[SqliteStore], keys, accounts: list[int], number: int) -> tuple[list[int], int | None]:
-    """Let every account link one new PIN at once; return who was told to have won, and who has it."""
+    """Let every account link a new PIN at once; return the accounts that succeeded, and the one that has it."""
     pin_id = 1_000_000_000 + number
     await stores[0].pins.create(pin(id=pin_id, code=f"{number:04}"), ROOM)
     tokens = [f"R{number:03}-{account:015}" for account in accounts]
@@ -261,7 +261,7 @@ async def raced(stores: list[SqliteStore], keys, accounts: list[int], number: in
 
 @pytest.fixture(name="many")
 async def _many(tmp_path, keys, passwords):
-    """Four stores on one file, as four processes would have it, and 64 accounts in it."""
+    """Four stores on one file, as in four processes, with 64 accounts."""
     url = f"sqlite:///{tmp_path / 'plex.db'}"
     stores = [SqliteStore(url)]
     stores += [SqliteStore(url) for _ in range(STORES - 1)]
@@ -275,7 +275,7 @@ async def _many(tmp_path, keys, passwords):
 
 
 async def test_of_64_that_link_at_once_one_wins(many, keys):
-    """S4: 64 accounts link one PIN at once, 200 times: exactly one wins each, and it is the one in the store."""
+    """S4: of 64 accounts that link one PIN at once exactly one succeeds, in each of 200 rounds, and has the PIN."""
     stores, accounts = many
     seen = set()
     for number in range(200):
@@ -291,7 +291,7 @@ _NAIVE = """
 
 
 class NaivePins(PinRepository):
-    """The mutant: looks first, and links then. All of a round look before the first links: no chance is needed."""
+    """The mutant reads first and links later. All of a round have read before the first one links."""
 
     all_have_looked: asyncio.Barrier
 
@@ -326,7 +326,7 @@ class NaivePins(PinRepository):
 
 
 async def test_the_race_finds_a_naive_store(many, keys):
-    """The same race with a store that looks first and links then has more than one winner."""
+    """The same race in a store that reads first and links later has more than one success."""
     stores, accounts = many
     stores[0].pins = naive = NaivePins(stores[0]._reader, stores[0]._writer)
     naive.all_have_looked = asyncio.Barrier(CLIENTS)

@@ -1,4 +1,4 @@
-"""Sessions of the pages in the store: each verb, and what many at once make of it."""
+"""Sessions of the pages in a store, with concurrent operations."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def _store(request: pytest.FixtureRequest, tmp_path):
 
 
 async def test_session_lives_until_it_is_over(store: SqliteStore) -> None:
-    """A session is found until the second it ends at, and by its own digest only."""
+    """A session is found until it expires, and by its own digest only."""
     assert await store.sessions.create(**new())
     found = await store.sessions.find(b"new", NOW + 99)
     assert found is not None
@@ -46,7 +46,7 @@ async def test_session_lives_until_it_is_over(store: SqliteStore) -> None:
 
 
 async def test_no_session_for_an_account_that_is_off(store: SqliteStore) -> None:
-    """A disabled account, or one that never was, gets none, and ends nobody's."""
+    """A disabled or unknown account gets no session, and ends none."""
     await store.sessions.create(**new())
     for number in (OFF, 1):
         other = new(digest=b"other", account_id=number, replaced_digest=b"new")
@@ -57,7 +57,7 @@ async def test_no_session_for_an_account_that_is_off(store: SqliteStore) -> None
 
 
 async def test_ending(store: SqliteStore) -> None:
-    """A session ends once, for ever."""
+    """A session ends once."""
     await store.sessions.create(**new())
     assert await store.sessions.delete(b"new", NOW)
     assert await store.sessions.find(b"new", NOW) is None
@@ -65,7 +65,7 @@ async def test_ending(store: SqliteStore) -> None:
 
 
 async def test_signing_in_ends_what_was_there(store: SqliteStore) -> None:
-    """A new session takes the place of the one that it names, if there is one."""
+    """A new session replaces the one that it names, if there is one."""
     assert await store.sessions.create(**new(replaced_digest=b"never"))
     assert await store.sessions.create(**new(digest=b"next", replaced_digest=b"new"))
     assert await store.sessions.find(b"new", NOW) is None
@@ -73,7 +73,7 @@ async def test_signing_in_ends_what_was_there(store: SqliteStore) -> None:
 
 
 async def test_only_a_living_session_rotates(store: SqliteStore) -> None:
-    """A switch needs the session that it starts from: of many at once exactly one gets on."""
+    """A switch needs the session that it replaces: of many at once exactly one succeeds."""
     await store.sessions.create(**new())
     wanted = [new(digest=b"%d" % number, replaced_digest=b"new") for number in range(16)]
     won = await asyncio.gather(*(store.sessions.switch_user(**one) for one in wanted))
@@ -86,7 +86,7 @@ async def test_only_a_living_session_rotates(store: SqliteStore) -> None:
 
 
 async def test_a_step_is_spent_once(store: SqliteStore) -> None:
-    """Of many browsers with one code exactly one gets in, and a sign-in over the API with it none any more."""
+    """Of many browsers with one code exactly one signs in, and the API does not accept that code any more."""
     wanted = [new(digest=b"%d" % number, verification_step=7) for number in range(16)]
     assert 1 == sum(await asyncio.gather(*(store.sessions.create(**one) for one in wanted)))
     for step in (7, 6):
@@ -102,7 +102,7 @@ async def test_a_step_is_spent_once(store: SqliteStore) -> None:
 
 
 async def test_sessions_that_are_over_are_forgotten(store: SqliteStore) -> None:
-    """A digest that is over can be taken again: its row is gone."""
+    """The digest of an expired session can be used again, because its row is deleted."""
     await store.sessions.create(**new())
     await store.sessions.create(**new(digest=b"later", now=NOW + 100, expires_at=NOW + 200))
     assert await store.sessions.create(**new(now=NOW + 100, expires_at=NOW + 200))

@@ -1,4 +1,4 @@
-"""What is SQLite's own: the file, its durability, and commits in groups."""
+"""SQLite: the file, its durability, and grouped commits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _path(tmp_path):
 
 @pytest.fixture(name="opening")
 async def _opening(path):
-    """Return a function that opens the file; what it opened is closed at the end."""
+    """Return a function that opens the file; the stores that it opens are closed at the end."""
     stores = []
 
     def opening(**options):
@@ -72,14 +72,14 @@ async def test_no_secret_in_any_file(opening, path, keys, passwords):
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
 async def test_only_the_owner_reads_it(opening, path):
-    """The file and what SQLite puts beside it are for the owner alone."""
+    """Only the owner can read the database and the files that SQLite adds to it."""
     store = opening()
     assert await store.find_account_by_login("x") is None
     assert {0o600} == {file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
 
 
 async def test_what_was_acknowledged_survives(opening, path, keys, passwords):
-    """A write that was answered is there after the file is opened again, and for another connection at once."""
+    """A committed write is there when the file is opened again, and at once for another connection."""
     first = opening()
     await seed(first, World.demo(), keys, passwords.hash_or_remember, NOW)
     token = keys.generate_token()
@@ -106,7 +106,7 @@ async def test_commits_are_durable(path, real_syncs):
 
 
 async def test_commits_are_grouped(opening, keys, passwords):
-    """Sign-ins that wait while one is being written share one commit, and each is answered."""
+    """Sign-ins that wait for a write share one commit, and each gets its result."""
     statements: list[str] = []
     store = opening(trace=statements.append)
     await seed(store, World.demo(), keys, passwords.hash_or_remember, NOW)
@@ -131,7 +131,7 @@ async def test_commits_are_grouped(opening, keys, passwords):
 
 
 async def test_one_failure_takes_no_other_with_it(opening, keys, passwords):
-    """In a group, a job that fails is undone alone."""
+    """A failed job of a group is undone alone."""
     store = opening()
     await seed(store, World.demo(), keys, passwords.hash_or_remember, NOW)
     good = [keys.generate_token() for _ in range(4)]
@@ -161,7 +161,7 @@ def test_one_winner_among_threads(path, keys, passwords):
 
 
 class Failing(sqlite3.Connection):
-    """A connection whose commits fail as on a broken disk."""
+    """A connection whose commits fail, as on a broken disk."""
 
     def execute(self, statement, *values):
         if statement == "COMMIT":
@@ -170,7 +170,7 @@ class Failing(sqlite3.Connection):
 
 
 async def test_a_failed_commit_fails_all_in_it(path):
-    """A commit that fails acknowledges nothing; the connection is not used again, and the next one works."""
+    """A failed commit acknowledges nothing; its connection is replaced, and the next write works."""
     kinds = [Failing, sqlite3.Connection]
     sqlite_file.prepare_database(path)
 
@@ -187,7 +187,7 @@ async def test_a_failed_commit_fails_all_in_it(path):
 
 
 async def test_a_lock_elsewhere_is_unavailable(opening, path, monkeypatch, keys):
-    """F-SQ-8: while another process writes, ours fail as unavailable, reads go on, and all is well afterwards."""
+    """F-SQ-8: while another process writes, our writes fail as unavailable and reads continue; then all works."""
     monkeypatch.setattr(sqlite_file, "_LOCK_TIMEOUT", 0.05)
     store = opening()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -200,7 +200,7 @@ async def test_a_lock_elsewhere_is_unavailable(opening, path, monkeypatch, keys)
 
 
 async def test_a_waiter_that_left_is_no_matter(opening, keys, passwords):
-    """A sign-in whose client went away is kept or not, and the next one is served."""
+    """A sign-in whose client disconnects is stored or not, and the next one works."""
     store = opening()
     await seed(store, World.demo(), keys, passwords.hash_or_remember, NOW)
     leaving = asyncio.create_task(store.sign_in(signing_in(keys, keys.generate_token())))
@@ -210,7 +210,7 @@ async def test_a_waiter_that_left_is_no_matter(opening, keys, passwords):
 
 
 async def test_a_closed_store_is_unavailable(opening):
-    """After closing nothing is promised."""
+    """A closed store accepts no writes."""
     store = opening()
     await store.close()
     with pytest.raises(StoreUnavailable):
@@ -223,12 +223,12 @@ async def test_a_closed_store_is_unavailable(opening):
     "url", ["plex.db", "sqlite://plex.db", "sqlite:///", "postgresql://x/y", "sqlite:///x?mode=ro"]
 )
 def test_urls_that_are_none(url):
-    """Only the two forms of a SQLite URL are taken."""
+    """Only the two forms of a SQLite URL are accepted."""
     with pytest.raises(StoreError, match=r"sqlite:///relative\.db"):
         SqliteStore(url)
 
 
 def test_urls():
-    """Three slashes mean a path from here, four one from the root."""
+    """Three slashes start a relative path, four an absolute one."""
     assert "local-plex.db" == str(sqlite_file.parse_database_url("sqlite:///local-plex.db"))
     assert "/srv/local-plex.db" == sqlite_file.parse_database_url("sqlite:////srv/local-plex.db").as_posix()

@@ -1,4 +1,4 @@
-"""Which files are taken as databases, what is refused, and how one replaces another."""
+"""Database files: which are accepted, which are refused, and how one replaces another."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _path(tmp_path):
 
 
 async def make(path, keys, passwords, **options):
-    """Make a database with the demonstration world in it."""
+    """Create a database with the demonstration world."""
     store = SqliteStore(f"sqlite:///{path}", **options)
     await seed(store, World.demo(), keys, passwords.hash_or_remember, NOW)
     await store.close()
@@ -39,7 +39,7 @@ def run(path, statement):
 
 
 def make_version_2(path):
-    """Take away what later versions brought."""
+    """Remove what later versions have added."""
     run(path, "DROP TABLE instance")
     run(path, "DROP INDEX account_of_uuid")
     run(path, "ALTER TABLE pin ADD COLUMN counted_for TEXT")
@@ -73,7 +73,7 @@ def test_f_sq_9_files_that_are_not_ours(path, make, reason):
 
 
 def test_a_folder_is_no_database(tmp_path):
-    """A folder in a database's place is named as such."""
+    """A folder in place of a database is refused as a folder."""
     with pytest.raises(StoreError, match="is a folder"):
         sqlite_file.parse_database_url(f"sqlite:///{tmp_path}")
 
@@ -89,7 +89,7 @@ def test_f_sq_9_a_newer_file(path):
 
 
 async def test_f_sq_9_a_damaged_file(path, keys, passwords):
-    """F-SQ-9: a database with a page overwritten is refused as damaged and not touched; it can be replaced."""
+    """F-SQ-9: a database with an overwritten page is refused as damaged and not changed; it can be replaced."""
     await make(path, keys, passwords)
     (size,), *_ = run(path, "PRAGMA page_size")
     healthy = path.read_bytes()
@@ -106,7 +106,7 @@ async def test_f_sq_9_a_damaged_file(path, keys, passwords):
 
 
 async def test_a_truncated_file(path, keys, passwords):
-    """F-SQ-9: a database whose end is missing is refused as damaged and not touched."""
+    """F-SQ-9: a truncated database is refused as damaged and not changed."""
     await make(path, keys, passwords)
     half = path.read_bytes()[: path.stat().st_size // 2]
     path.write_bytes(half)
@@ -116,7 +116,7 @@ async def test_a_truncated_file(path, keys, passwords):
 
 
 async def test_another_instances_keys(path, keys, passwords):
-    """A database is refused with keys that it was not made under, by name and unchanged."""
+    """A database is refused with keys that it was not created with, by name, and not changed."""
     await make(path, keys, passwords, instance=keys.id)
     before = path.read_bytes()
     with pytest.raises(StoreError, match=r"plex\.db\.key belongs to another database"):
@@ -127,7 +127,7 @@ async def test_another_instances_keys(path, keys, passwords):
 
 @pytest.mark.parametrize("left", ["all", "nothing"])
 async def test_a_database_without_an_instance_id(path, keys, passwords, left):
-    """A database of version 2 gets the id of its keys, but never of other keys than what is in it was made under."""
+    """A database of version 2 records the id of its keys, but only if they are those that its data was sealed with."""
     await make(path, keys, passwords)
     make_version_2(path)
     if left == "nothing":
@@ -160,7 +160,7 @@ async def test_a_database_with_a_pepper(path, keys, passwords, statement):
 
 
 def test_a_migrated_database_has_the_tables_of_a_new_one(tmp_path):
-    """Version 2, led to the present, has exactly the tables that a new database has."""
+    """Version 2, once migrated, has exactly the tables of a new database."""
     old, new = tmp_path / "old.db", tmp_path / "new.db"
     for path in (old, new):
         sqlite_file.prepare_database(path)
@@ -172,7 +172,7 @@ def test_a_migrated_database_has_the_tables_of_a_new_one(tmp_path):
 
 
 async def test_replacing(path, keys, passwords):
-    """A new database takes the old one's place with nothing of it left, also where the old one has a log still."""
+    """A new database replaces the old one completely, also if the old one has a log."""
     await make(path, keys, passwords)
     with closing(sqlite_file.open_writer(path, None)) as writer, closing(sqlite_file.open_reader(path)) as _:
         writer.execute("PRAGMA user_version")
@@ -185,7 +185,7 @@ async def test_replacing(path, keys, passwords):
 
 
 async def test_a_replacement_that_fails(path, keys, passwords):
-    """What goes wrong before the new one is whole leaves the old one as it was, and no draft."""
+    """An error before the new database is complete leaves the old one unchanged, and no draft."""
     await make(path, keys, passwords)
     before = path.read_bytes()
     path.with_name("plex.db.draft").write_bytes(b"of a start that was killed")

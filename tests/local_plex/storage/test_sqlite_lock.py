@@ -1,4 +1,4 @@
-"""The lock of a database: who has it, and what others are told."""
+"""The lock of a database, and the error for other processes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _holder(path):
 
 
 def test_one_at_a_time(path, holder):
-    """While a process holds a database, another one is refused with its pid; killed, it holds it no longer."""
+    """While a process holds a database, another one is refused with its pid; when it is killed, the lock is free."""
     with (
         pytest.raises(DatabaseInUse, match=f"plex.db is in use by process {holder.pid}:") as caught,
         lock_database(path),
@@ -53,7 +53,7 @@ def test_one_at_a_time(path, holder):
 
 
 def test_within_one_process(path):
-    """Two local Plexes of one process do not share a database either, and the second can have it afterwards."""
+    """Two local Plexes in one process cannot share a database, and the second can use it afterwards."""
     for _ in range(2):
         with lock_database(path), pytest.raises(DatabaseInUse) as caught, lock_database(path):
             pass
@@ -64,7 +64,7 @@ def test_within_one_process(path):
     "said", ["", " 999999999 {host}", " -1 {host}", " nonsense", " 99999999999999999999999 {host}"]
 )
 def test_a_stale_pid_is_not_told(path, said):
-    """What the lock file says of a process that does not exist is not repeated."""
+    """The pid in a lock file is not reported if no such process exists."""
     with lock_database(path):
         path.with_name("plex.db.lock").write_text(said.format(host=socket.gethostname()), "utf-8")
         with pytest.raises(DatabaseInUse, match="in use by another process:") as caught, lock_database(path):
@@ -73,7 +73,7 @@ def test_a_stale_pid_is_not_told(path, said):
 
 
 def test_a_holder_elsewhere(path):
-    """A holder in another container is told with its host, and without what a terminal would obey."""
+    """A holder in another container is reported with its host, without control characters."""
     with lock_database(path):
         path.with_name("plex.db.lock").write_text(" 7 box\x1b[2J-1", "utf-8")
         with pytest.raises(DatabaseInUse, match=r"process 7 on box\[2J-1:"), lock_database(path):
@@ -82,7 +82,7 @@ def test_a_holder_elsewhere(path):
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes, and links need rights")
 def test_the_lock_file(path, tmp_path):
-    """Only its owner reads the lock file; a link in its place is not followed."""
+    """Only its owner can read the lock file; a link in its place is not followed."""
     with lock_database(path):
         assert 0o600 == path.with_name("plex.db.lock").stat().st_mode & 0o777
     (tmp_path / "other.db.lock").symlink_to(tmp_path / "elsewhere")
@@ -92,7 +92,7 @@ def test_the_lock_file(path, tmp_path):
 
 
 def test_no_folder_is_made(tmp_path):
-    """A database in a folder that does not exist is refused, and the folder is not made."""
+    """A database in a missing folder is refused, and the folder is not created."""
     with pytest.raises(StoreError, match="no folder"), lock_database(tmp_path / "nowhere" / "plex.db"):
         pass
     assert [] == list(tmp_path.iterdir())

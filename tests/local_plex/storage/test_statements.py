@@ -1,4 +1,4 @@
-"""How SQLite finds its rows: by an index, whatever the statement, so that a million tokens cost what ten do."""
+"""How SQLite finds rows: by an index in every statement, so that a million tokens cost what ten do."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STATEMENT = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE)\s")
 
 
 def texts(module: ModuleType) -> Iterator[tuple[str, str]]:
-    """List the statements that a module has as constants, and those that stand where they are run."""
+    """Return a module's statements: its constants, and those inside functions."""
     for name, value in vars(module).items():
         for text in value if isinstance(value, tuple) else (value,):
             if isinstance(text, str) and STATEMENT.match(text):
@@ -43,7 +43,7 @@ def texts(module: ModuleType) -> Iterator[tuple[str, str]]:
 
 
 def statements() -> dict[str, str]:
-    """List all that requests run; what is only the beginning of another is none."""
+    """Return all statements that requests run, without those that are only the beginning of another."""
     found = {
         f"{name}.{place} {number}": text
         for _, name, _ in pkgutil.iter_modules(storage.__path__)
@@ -57,7 +57,7 @@ STATEMENTS = statements()
 
 
 def scanned(connection: sqlite3.Connection, text: str) -> set[str]:
-    """Return the tables that a statement reads from end to end."""
+    """Return the tables that a statement scans."""
     values = [None] * max(map(int, re.findall(r"\?(\d+)", text)), default=0)
     plan = connection.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()
     return {found[1] for *_, step in plan if (found := SCAN.match(step))} - {"CONSTANT"}
@@ -71,21 +71,21 @@ def _database() -> Iterator[sqlite3.Connection]:
 
 
 def test_there_are_statements() -> None:
-    """The statements are found: among them the one that each request asks."""
+    """The statements are found, among them the token look-up of each request."""
     assert len(STATEMENTS) > 90
     assert any(name.startswith("sqlite.find_token ") for name in STATEMENTS)
 
 
 @every("name", list(STATEMENTS))
 def test_no_table_is_read_from_end_to_end(name: str, database: sqlite3.Connection) -> None:
-    """No statement that a request runs looks at every row of a table that grows with use."""
+    """No statement that a request runs scans a table that grows with use."""
     allowed = (BOUNDED | COUNTING).get(name.split(maxsplit=1)[0], "")
     assert set() == scanned(database, STATEMENTS[name]) - SMALL - {allowed}
 
 
 @pytest.mark.parametrize(("name", "table"), BOUNDED.items())
 def test_a_bounded_list_reads_no_more_rows_than_it_lists(name: str, table: str, database: sqlite3.Connection) -> None:
-    """A statement that begins with the first row of a table has a limit, and sorts nothing before it."""
+    """A statement that reads a table from its first row has a limit and does not sort."""
     text = next(text for each, text in STATEMENTS.items() if each.startswith(f"{name} "))
     plan = [step for *_, step in database.execute(f"EXPLAIN QUERY PLAN {text}", [1])]
     assert [f"SCAN {table}"] == plan
@@ -93,7 +93,7 @@ def test_a_bounded_list_reads_no_more_rows_than_it_lists(name: str, table: str, 
 
 
 def test_keys_are_checked_by_an_index(database: sqlite3.Connection) -> None:
-    """Deleting a token or device looks for what refers to it by an index too; SQLite's plan tells of that."""
+    """Deleting a token or device finds the referring rows by an index too, as SQLite's plan shows."""
     assert set() == scanned(database, "DELETE FROM token WHERE digest = ?1")
     assert set() == scanned(database, "DELETE FROM device WHERE id = ?1")
 

@@ -14,6 +14,8 @@ import msgspec
 from ticketstub.local_plex.storage.base import DeviceRow, Row
 from ticketstub.local_plex.storage.database import Repository, Transaction, transactional
 
+SELECT_DEVICE = "SELECT id FROM device WHERE account_id = ?1 AND client_identifier = ?2"
+
 
 class RegisteredDevice(Row, frozen=True, kw_only=True):
     """A device of an account. `sealed_token` is its newest valid token other than a JWT, if any."""
@@ -78,9 +80,6 @@ class DeviceRepository(Repository):
             address,
             now,
         )
-
-
-SELECT_DEVICE = "SELECT id FROM device WHERE account_id = ?1 AND client_identifier = ?2"
 
 
 def remove_owner(transaction: Transaction, account_id: int, machine_identifier: str, now: int) -> bool:

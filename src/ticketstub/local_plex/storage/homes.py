@@ -36,12 +36,6 @@ class HomeRow(Row, frozen=True, kw_only=True):
     members: tuple[MemberRow, ...] = ()
 
 
-_SELECT_RECORD = "SELECT record FROM account WHERE id = ?1"
-
-
-INSERT_HOME = "INSERT INTO home (id, name, admin_id) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING"
-
-
 class InvitationRow(Row, frozen=True, kw_only=True):
     """A pending invitation to a Home. `other_account` is the account at the other end: the inviting or the invited."""
 
@@ -50,6 +44,8 @@ class InvitationRow(Row, frozen=True, kw_only=True):
     other_account: AccountRow
 
 
+INSERT_HOME = "INSERT INTO home (id, name, admin_id) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING"
+_SELECT_RECORD = "SELECT record FROM account WHERE id = ?1"
 _SELECT_RECEIVED = """
     SELECT i.id, i.created_at, a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth,
         a.disabled_at

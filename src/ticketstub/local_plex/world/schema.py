@@ -27,6 +27,9 @@ from ticketstub.models.base import MILLISECONDS_THRESHOLD
 from ticketstub.tokens import Secret, Token
 from ticketstub.tracebacks import hide_locals
 
+CURRENT_VERSION = "1.43.4.10903-0a1b2c3d4"
+_DEFAULT_JOINED_AT = 1_552_593_531  # the default: a world has no clock
+
 
 class Quirks(WorldTable, frozen=True, kw_only=True):
     """How a local Plex answers where Plex's behaviour is unknown, or differs: the `[answers]` of a world.
@@ -86,9 +89,6 @@ class Quirks(WorldTable, frozen=True, kw_only=True):
     my_plex_account: Literal["without_token", "with_token", "forbidden"] = "without_token"
     server_tokens: Literal["accept", "forbidden"] = "accept"
 
-
-CURRENT_VERSION = "1.43.4.10903-0a1b2c3d4"
-_DEFAULT_JOINED_AT = 1_552_593_531  # the default: a world has no clock
 
 Id = Annotated[
     int, FieldRule(partial(check.parse_integer, 1, 2**53 - 1), unique="id")
