@@ -14,8 +14,8 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
-from typing import NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
+from functools import cache, partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 from urllib.parse import urljoin
 
 from msgspec.structs import replace
@@ -36,6 +36,9 @@ from ticketstub.protocol.call import Call, build_malformed_reply
 from ticketstub.refusals import Refusal, TokenExpired, Unauthorized
 from ticketstub.tokens import Token
 from ticketstub.tracebacks import clear_locals
+
+if TYPE_CHECKING:
+    from logging import Logger  # not loaded, to start faster
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -368,7 +371,8 @@ def _decompress(response: Response) -> Response:
 
 def _set_token_origin(value: V, origin: str) -> V:
     """Note in a reply's tokens who issued them."""
-    for token in (getattr(value, name, None) for name in ("auth_token", "token")):
+    for name in ("auth_token", "token"):
+        token = getattr(value, name, None)
         if isinstance(token, Token) and token.origin is None:
             token.origin = origin
     return value
@@ -376,5 +380,12 @@ def _set_token_origin(value: V, origin: str) -> V:
 
 def _log(message: str, *values: object) -> None:
     """Log at DEBUG, if the program has imported logging: this module does not, to start faster."""
-    if logging := sys.modules.get("logging"):
-        logging.getLogger("ticketstub").debug(message, *values)
+    if "logging" in sys.modules:
+        _get_logger().debug(message, *values)
+
+
+@cache
+def _get_logger() -> Logger:
+    import logging
+
+    return logging.getLogger("ticketstub")

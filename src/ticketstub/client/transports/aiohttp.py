@@ -13,6 +13,7 @@ import asyncio
 import socket
 import ssl
 from contextlib import suppress
+from functools import lru_cache
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -141,6 +142,7 @@ class AiohttpTransport(AsyncTransport):
             await session.close()
 
 
+@lru_cache(maxsize=128)  # a client uses few URLs, and yarl remembers them too
 def _build_url(origin: Origin, target: str) -> URL:
     """Build aiohttp's URL from our own parts, and refuse it unless aiohttp reads the same parts in it.
 
