@@ -120,11 +120,10 @@ def format_source(source: Source) -> list[tuple[str, str | None]]:
 
 def format_addresses(connections: tuple[Connection, ...]) -> list[str]:
     """Return addresses, marked as local or relay: `http://192.0.2.1:32400 (local)`."""
-    texts: list[str] = []
-    for connection in connections:
-        marks = [name for name, is_one in (("local", connection.local), ("relay", connection.relay)) if is_one]
-        texts.append((connection.uri or connection.address or "?") + (f" ({', '.join(marks)})" if marks else ""))
-    return texts
+    return [
+        f"{each.uri or each.address or '?'}{' (local)' if each.local else ''}{' (relay)' if each.relay else ''}"
+        for each in connections
+    ]
 
 
 def format_resource_row(resource: Resource) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ def switch(
             ("token", formatting.format_token(switched.token)),
             ("profile", state.profile),
             ("stored", state.location),
-            ("to use it", sign_ins.format_command("whoami", entry)),
+            ("to use", sign_ins.format_command("whoami", entry)),
         ],
         as_json=as_json,
     )

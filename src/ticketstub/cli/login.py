@@ -14,7 +14,7 @@ import sys
 import time
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from ticketstub import Browser, CredentialStore, LinkCode, Password, PendingState, Plex
+    from ticketstub import Browser, CredentialStore, LinkCode, Password, PendingState, Plex, SignInState
     from ticketstub.credentials import Entry, StoreKind
 
 
@@ -268,9 +268,7 @@ def _can_render(out: Console) -> bool:
 
 def _print_result(client: Plex, *, as_json: bool) -> None:
     """Print who is signed in, how, and where the sign-in is stored."""
-    state = client.sign_in_state
-    if state is None:
-        raise TypeError("a client that signed in has a sign-in state")
+    state = cast("SignInState", client.sign_in_state)
     in_memory = state.location.startswith("in memory")
     who = state.username or "an unknown account"
     title = f"{'Already signed' if state.method == 'kept' else 'Signed'} in as {who}"

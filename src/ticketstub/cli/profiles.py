@@ -118,7 +118,15 @@ def logout(*, connection: ConnectionOptions, as_json: bool, local: bool, everyth
         _sign_out_all(connection, local=local, yes=yes, as_json=as_json)
         return
     entry = connection.entry
-    message = _delete_entry(entry) if local else _sign_out_entry(connection, entry)
+    if local:
+        _delete_entry(entry)
+        message = f"Deleted here: the profile {entry.profile}"
+    else:
+        stored = sign_ins.find_sign_in(entry)
+        if stored is None:
+            raise sign_ins.make_not_signed_in_error(entry)
+        _sign_out(connection, stored)
+        message = f"Signed out: {stored.name}"
     output.print_result(
         {"profile": entry.profile, "issuer": entry.issuer, "ended_at_plex": not local, "still_kept": False},
         message,
@@ -128,21 +136,12 @@ def logout(*, connection: ConnectionOptions, as_json: bool, local: bool, everyth
         print("Its token is still valid at Plex. To end it, remove this device from the account's devices.")
 
 
-def _delete_entry(entry: Entry) -> str:
+def _delete_entry(entry: Entry) -> None:
     """Delete it from every store, even if it cannot be read."""
     keyring, files = sign_ins.open_stores()
     removed = [files.remove(*entry), entry in keyring.list_notes() and keyring.remove(*entry)]
     if not any(removed):
         raise sign_ins.make_not_signed_in_error(entry)
-    return f"Deleted here: the profile {entry.profile}"
-
-
-def _sign_out_entry(connection: ConnectionOptions, entry: Entry) -> str:
-    stored = sign_ins.find_sign_in(entry)
-    if stored is None:
-        raise sign_ins.make_not_signed_in_error(entry)
-    _sign_out(connection, stored)
-    return f"Signed out: {stored.name}"
 
 
 def _sign_out(connection: ConnectionOptions, stored: StoredSignIn) -> None:

@@ -34,8 +34,6 @@ from ticketstub.cli.prompts import is_terminal
 from ticketstub.errors import sanitize_text
 
 if TYPE_CHECKING:
-    import ssl
-
     from ticketstub.cli.logs import RunLog
     from ticketstub.local_plex.intercept.proxy import UpstreamProxy
     from ticketstub.local_plex.local_plex import LocalPlex
@@ -164,11 +162,8 @@ def _start_in_namespaces(
 
     base_environ = dict(os.environ)
     with create_run_folder(base_environ) as folder:
-
-        def create_ssl_context(names: Sequence[str]) -> ssl.SSLContext:
-            return create_run_context(names, folder, base_environ, exclusive=True)
-
-        plex = create_local_plex(tls=TlsConfig(create_ssl_context, (443, 80)))
+        create_context = partial(create_run_context, folder=folder, environ=base_environ, exclusive=True)
+        plex = create_local_plex(tls=TlsConfig(create_context, (443, 80)))
         enter_namespaces(list_plex_names(plex.world, PLEX_ADDRESS), folder)  # while there is only one thread
         with plex.run_in_thread():
             yield _build_environment(plex, key, "", folder / AUTHORITY_FILE, base_environ)
