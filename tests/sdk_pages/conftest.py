@@ -1,4 +1,4 @@
-"""The stage of the ledger's tests; its local Plexes are started when first asked for, one for each error mode."""
+"""Fixtures of the ledger's tests; one local Plex for each error mode is started when it is first needed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def local() -> Iterator[Locals]:
 
 @pytest.fixture(scope="session")
 def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], tuple[Local, str]]]:
-    """A local Plex of a mode that was restarted, and a transient token from before."""
+    """A restarted local Plex of a mode, and a transient token from before the restart."""
     folder: Path = tmp_path_factory.mktemp("restarted")
 
     def begin(stack: ExitStack, mode: str) -> tuple[Local, str]:

@@ -1,6 +1,6 @@
 """Writes docs/sdks.md from the ledger: `python -m tests.sdk_pages.generate`.
 
-Rule: the page holds what the rows say and nothing else; a test compares the file with what this makes of them.
+Rule: the page contains what the rows say and nothing else; a test compares the file with the generated page.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ledger: what the Authentication page of each generated SDK says, row by row, and what shows it here.
+"""The ledger: what the Authentication page of each generated SDK says, row by row, and the test that shows it.
 
 Rule: the rows are data (`data/*.toml`), one file a page; what all pages say of an operation is in operations.toml and
 our equivalents, each with its test, in ours.toml. A row's id is `page/section/row`, and the tests' ids repeat it; rows
@@ -51,7 +51,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Row:
-    """One row: where it stands, of what kind it is, what the page says, and our equivalent.
+    """One row: its place, its kind, what the page says, and our equivalent.
 
     `value` is the page's own example value; `status` and `content_type` are an error's.
     """
@@ -152,7 +152,7 @@ def _error(page: str, section: str, operation: str, name: str, status: str, cont
 
 
 def name_of(test: Callable[..., object]) -> str:
-    """Return the name by which rows know a test."""
+    """Return the name by which rows refer to a test."""
     return f"{Path(test.__code__.co_filename).name}::{test.__name__}"
 
 

@@ -1,4 +1,4 @@
-"""What the ledger's tests play on: a local Plex of one error mode, recorded wires before it, and clients.
+"""The setting of the ledger's tests: a local Plex of one error mode, recording proxies in front of it, and clients.
 
 Rule: the local Plex and its wires live as long as the run, one for each mode; clients are a test's own. The world is
 that of the local Plex's own tests, with the pages' example sources in it and a client identifier always asked for.
@@ -38,7 +38,7 @@ CODE = "123456"  # mira's account asks for none, and none is looked at
 
 
 def world_of(mode: str) -> World:
-    """Describe the world in which every media server refuses in this mode."""
+    """Describe a world in which every media server refuses in this mode."""
     told = world(require_client_identifier=True)
     told["account"] = [account for account in told["account"] if account["username"] in {"mira_quill", "tom"}]
     for account in told["account"]:
@@ -55,7 +55,7 @@ def world_of(mode: str) -> World:
 
 @dataclass
 class Local:
-    """A running local Plex, its clock, and the wires before it."""
+    """A running local Plex, its clock, and the recording proxies in front of it."""
 
     plex: LocalPlexController
     clock: Clock
@@ -63,7 +63,7 @@ class Local:
     wires: dict[str, Server] = field(default_factory=dict)
 
     def wire(self, name: str) -> Server:
-        """Return the wire to plex.tv or to a media server, by its name."""
+        """Return the recording proxy of plex.tv or of a media server, by name."""
         if name not in self.wires:
             target = self.plex.url if name == "plex.tv" else self.plex.media_server(name).url
             self.wires[name] = self.closing.enter_context(recording(target))
@@ -80,7 +80,7 @@ def running(mode: str, **options: Any) -> Generator[Local]:
 
 @dataclass
 class Stage:
-    """One test's stage: the local Plex, what went over the wires before it, and clients on them."""
+    """One test's setting: the local Plex, the recorded requests, and clients."""
 
     mode: str
     facade: str
@@ -89,38 +89,38 @@ class Stage:
     wires: dict[str, Wire] = field(default_factory=dict)
 
     def wire(self, name: str = "plex.tv") -> Wire:
-        """Return this test's part of the wire to plex.tv or to a media server."""
+        """Return this test's part of the recording of plex.tv or of a media server."""
         if name not in self.wires:
             self.wires[name] = Wire(self.local.wire(name))
         return self.wires[name]
 
     def client(self, **given: Any) -> Any:
-        """Make a client of the local Plex and of mira's media server, signed in as mira."""
+        """Create a client of the local Plex and of mira's media server, signed in as mira."""
         usual = {"plex_tv": self.wire().url, "server": self.wire("Attic").url, "token": MIRA}
         return self.make(**(usual | given))
 
     def scripted(self, script: Script, **given: Any) -> Any:
-        """Make a client of a scripted server."""
+        """Create a client of a scripted server."""
         return self.client(plex_tv=script.url, server=script.url, **given)
 
     @property
     def came(self) -> list[bytes]:
-        """What came over the wires, in order for each."""
+        """The recorded requests, in order for each proxy."""
         return [request for wire in self.wires.values() for request in wire.requests]
 
     @property
     def headers(self) -> list[dict[str, str]]:
-        """The fields of what came, names in lower case."""
+        """The header fields of the recorded requests, with lower-case names."""
         return [head_of(request)[1] for request in self.came]
 
     @property
     def lines(self) -> list[str]:
-        """The request lines of what came, without query and version."""
+        """The request lines of the recorded requests, without query and version."""
         return [head_of(request)[0].split(" HTTP/")[0].partition("?")[0] for request in self.came]
 
 
 def ask(client: Any, operation: str, **given: Any) -> Any:
-    """Make a call by its method, with what it needs and these arguments or options."""
+    """Make a call by its method, with its required arguments and these arguments or options."""
     return getattr(client.authentication, operations()[operation].method)(**(_ARGUMENTS[operation] | given))
 
 
@@ -133,7 +133,7 @@ _ARGUMENTS: dict[str, dict[str, object]] = {
 
 
 def call(operation: str, source: str = SOURCE) -> Any:
-    """Make a call as a value."""
+    """Send a call as a value."""
     if operation == "transient":
         return GetTransientToken(type=TransientTokenType.DELEGATION, scope=TransientTokenScope.ALL)
     if operation == "source":
@@ -142,7 +142,7 @@ def call(operation: str, source: str = SOURCE) -> Any:
 
 
 def is_whole(operation: str, value: Any) -> bool:
-    """Tell whether a result holds what the operation is for."""
+    """Return whether a result contains what the operation is for."""
     if operation == "transient":
         return value.token.kind == "transient"
     if operation == "source":

@@ -1,4 +1,4 @@
-"""How a client is made, and what each of its calls carries."""
+"""How a client is created, and what each of its calls sends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ticketstub import AsyncPlex, Device, Plex
 
 @shows
 def test_token(stage: Stage, row: Row) -> None:
-    """The token that a client was made with goes with each call but the sign-in."""
+    """A client sends its token with each call except the sign-in."""
     client, asked = stage.client(token=MIRA), operations_of(row.page)
     for operation in asked:
         ask(client, operation)
@@ -24,7 +24,7 @@ def test_token(stage: Stage, row: Row) -> None:
 
 @shows
 def test_without_token(stage: Stage, row: Row) -> None:
-    """A client without a token signs in, and its account's token is one to go on with."""
+    """A client without a token can sign in, and the account's token works for further calls."""
     client = stage.client(token=None)
     account = ask(client, "sign-in")
     assert ["x-plex-token" in fields for fields in stage.headers] == [False]
@@ -33,7 +33,7 @@ def test_without_token(stage: Stage, row: Row) -> None:
 
 @shows
 def test_identifier(stage: Stage, row: Row) -> None:
-    """The client identifier that a client was made with, whatever text it is, goes with each call."""
+    """A client sends its client identifier, whatever text it is, with each call."""
     client, asked = stage.client(device=Device(client_identifier=row.value)), operations_of(row.page)
     for operation in asked:
         assert is_whole(operation, ask(client, operation))
@@ -42,7 +42,7 @@ def test_identifier(stage: Stage, row: Row) -> None:
 
 @shows
 def test_identifier_alone(stage: Stage, row: Row) -> None:
-    """A client with an identifier and nothing else signs in."""
+    """A client with only an identifier can sign in."""
     client = stage.client(token=None, device=Device(client_identifier=row.value))
     assert is_whole("sign-in", ask(client, "sign-in"))
     identity = {name: value for name, value in stage.headers[0].items() if name.startswith("x-plex-")}
@@ -51,7 +51,7 @@ def test_identifier_alone(stage: Stage, row: Row) -> None:
 
 @shows
 def test_constructor_sends_nothing(stage: Stage, row: Row) -> None:
-    """Making a client, one derived from it and a media server's opens no connection; the first call opens one."""
+    """Creating a client, a derived one or a media server's opens no connection; the first call opens one."""
     client = stage.client()
     client.with_options(timeout=3.0)
     client.at(stage.wire("Attic").url, token=MIRA)
@@ -62,7 +62,7 @@ def test_constructor_sends_nothing(stage: Stage, row: Row) -> None:
 
 @shows
 def test_group(stage: Stage, row: Row) -> None:
-    """The page's operations are in the group `authentication`; the media server's also in its own client's."""
+    """The page's operations are in the group `authentication`; the media server's are also in its own client."""
     client = stage.client()
     attic = client.at(stage.wire("Attic").url, token=MIRA)
     for operation in operations_of(row.page):
@@ -82,7 +82,7 @@ def test_one_request(stage: Stage, row: Row) -> None:
 
 @shows
 def test_awaited(stage: Stage, row: Row) -> None:
-    """Both façades have the page's operations under one name; they are awaited in the async one, and only there."""
+    """Both façades have the page's operations under the same names; only the async ones are awaited."""
     kind = Plex if stage.facade == "sync" else AsyncPlex
     client = kind(plex_tv=stage.wire().url, server=stage.wire("Attic").url, token=MIRA, device=DEVICE)
 
@@ -103,7 +103,7 @@ def test_awaited(stage: Stage, row: Row) -> None:
 
 @shows
 def test_accept(stage: Stage, row: Row) -> None:
-    """Each call asks for JSON, and reads XML where that comes."""
+    """Each call asks for JSON, and reads XML if the reply is XML."""
     client = stage.client()
     for operation in operations_of(row.page):
         ask(client, operation)
@@ -113,7 +113,7 @@ def test_accept(stage: Stage, row: Row) -> None:
 
 @shows
 def test_identifier_with_each_call(stage: Stage, row: Row) -> None:
-    """Each call names its client, also those for which the page's SDK does not."""
+    """Each call sends the client identifier, also where the page's SDK does not."""
     client = stage.client()
     for operation in operations_of(row.page):
         assert is_whole(operation, ask(client, operation))

@@ -1,4 +1,4 @@
-"""The 44 error rows: which class of ours an answer is, and that the answer itself is at hand."""
+"""The 44 error rows: the class that a response raises, and access to the response itself."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ LONG = {"X-Note": "x" * 20_000}
 
 
 class Unheard(Enum):
-    """A value that no server knows."""
+    """A call with a value that no server knows."""
 
     OF = "of"
 
 
 class Unprefixed(GetSourceConnectionInformation, frozen=True, kw_only=True):
-    """A call that, unlike ours, sends a source without its prefix."""
+    """A call that sends a source without its prefix, which the library refuses to."""
 
     def __post_init__(self) -> None:
         """Check nothing."""
 
 
 class Garbled(GetTokenDetails, frozen=True, kw_only=True):
-    """A call whose query is no percent-encoding."""
+    """A call whose query is not valid percent-encoding."""
 
     def build_target(self) -> str:
-        """Write it so."""
+        """Write the invalid target."""
         return f"{self.http.path}?name=%zz"
 
 
 class Deleting(GetTokenDetails, frozen=True, kw_only=True):
-    """A call that plex.tv takes by another method only."""
+    """A call that plex.tv accepts with another method only."""
 
     http = GetTokenDetails.http._replace(method="DELETE")
 
@@ -66,7 +66,7 @@ BAD: dict[str, tuple[type[Refusal], Provoke]] = {
 
 
 def refused(stage: Stage, plex: Any, provoke: Provoke) -> tuple[Refusal, Response]:
-    """Provoke a refusal, and hold its response against what is said of it."""
+    """Provoke a refusal, and compare its response with what the page says."""
     with pytest.raises(Refusal) as caught:
         provoke(stage, plex)
     error, response = caught.value, caught.value.response
@@ -77,7 +77,7 @@ def refused(stage: Stage, plex: Any, provoke: Provoke) -> tuple[Refusal, Respons
 
 
 def as_documented(row: Row, stage: Stage, error: Refusal, response: Response) -> None:
-    """Hold an answer of 400 or 401 against the page's row; on `/security/*` that is JSON in one mode only."""
+    """Compare a 400 or 401 with the page's row; on `/security/*` it is JSON in one mode only."""
     as_page_says = stage.mode == "documented" or not row.ours.unconfirmed
     assert int(row.status) == response.status
     assert (row.content_type if as_page_says else "text/html") == response.headers["content-type"].partition(";")[0]
@@ -89,7 +89,7 @@ def as_documented(row: Row, stage: Stage, error: Refusal, response: Response) ->
 
 @shows
 def test_bad_request(stage: Stage, row: Row) -> None:
-    """A request that misses something is a BadRequest, from JSON and from a web page, with the answer beside it."""
+    """An incomplete request raises BadRequest, from JSON and from HTML, with its response."""
     kind, provoke = BAD[row.operation]
     error, response = refused(stage, stage.client(), provoke)
     as_documented(row, stage, error, response)
@@ -99,7 +99,7 @@ def test_bad_request(stage: Stage, row: Row) -> None:
 
 @shows
 def test_unauthorized(stage: Stage, row: Row) -> None:
-    """A dead token, or a wrong password, is Unauthorized, from JSON and from a web page, with the answer beside it."""
+    """A revoked token or a wrong password raises Unauthorized, from JSON and from HTML, with its response."""
     given = {"password": "not-the-password"} if row.operation == "sign-in" else {"token": DEAD}
     error, response = refused(stage, stage.client(), lambda _, plex: ask(plex, row.operation, **given))
     as_documented(row, stage, error, response)
@@ -107,7 +107,7 @@ def test_unauthorized(stage: Stage, row: Row) -> None:
 
 
 def elsewhere(operation: str) -> Provoke:
-    """Ask below a path that does not exist."""
+    """Call below a path that does not exist."""
     name = "plex.tv" if operation in {"details", "sign-in"} else "Attic"
     return lambda stage, plex: ask(plex, operation, base_url=f"{stage.wire(name).url}/elsewhere", token=MIRA)
 
@@ -151,7 +151,7 @@ SCRIPTED: list[tuple[int, str, bytes, type[Refusal]]] = [
 
 @shows
 def test_any_other(stage: Stage, row: Row, serve: Serve) -> None:
-    """Any other status from 400 on is a refusal by its meaning, whatever its type, with the answer beside it."""
+    """Any other status of 400 or above raises the matching refusal, whatever its media type, with its response."""
     client = stage.client(retry=NEVER)
     for status, kind, provoke in REAL[row.operation]:
         error, _ = refused(stage, client, provoke)
@@ -167,7 +167,7 @@ def test_any_other(stage: Stage, row: Row, serve: Serve) -> None:
 
 @shows
 def test_unauthorized_in_any_format(stage: Stage, row: Row, serve: Serve) -> None:
-    """A 401 is Unauthorized as JSON, XML, a web page, plain text or nothing, for each operation of the page."""
+    """A 401 raises Unauthorized as JSON, XML, HTML, plain text or without a body, for each operation of the page."""
     code = b'{"errors":[{"code":1001,"message":"no","status":401}]}'
     xml = b'<errors><error code="1001" message="no" status="401"/></errors>'
     for body in (code, xml, PAGE, b"no", b""):

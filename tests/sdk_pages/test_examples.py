@@ -1,4 +1,4 @@
-"""The pages' examples, as they are written here."""
+"""The pages' examples, written with this library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ticketstub import Err, Ok, PlexError, Unauthorized
 
 @shows
 def test_example(stage: Stage, row: Row) -> None:
-    """The example, with the page's own value where it has one: one call, and its result is used as it is."""
+    """The example, with the page's own value if it has one: one call, whose result is used directly."""
     given = {"source": row.value} if row.value else {}
     with stage.client() as plex:
         assert is_whole(row.operation, ask(plex, row.operation, **given))
@@ -22,7 +22,7 @@ def test_example(stage: Stage, row: Row) -> None:
 
 @shows
 def test_standalone(stage: Stage, row: Row) -> None:
-    """The standalone function's example: a call as a value, and a result that is matched instead of raised."""
+    """The standalone function's example: a call as a value, and an outcome for `match` instead of an exception."""
     plex, value = stage.client(), call(row.operation, row.value) if row.value else call(row.operation)
     match plex.attempt(value):
         case Ok(found, response):
@@ -34,7 +34,7 @@ def test_standalone(stage: Stage, row: Row) -> None:
 
 @shows
 def test_not_ok(stage: Stage, row: Row) -> None:
-    """A result that is not ok holds the error that the method raises, with its response, and can be raised."""
+    """A failed outcome has the error that the method would raise, with its response, and the error can be raised."""
     plex = stage.client(token="Xk3mPz_9Q-vT7rLb2NfX")
     with pytest.raises(Unauthorized) as caught:
         _value(plex.attempt(call("details")))

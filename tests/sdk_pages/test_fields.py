@@ -1,4 +1,4 @@
-"""The fields of a sign-in, each as it goes on the wire."""
+"""The fields of a sign-in, each as it is sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ticketstub import Device
 
 @shows
 def test_field_of_the_device(stage: Stage, row: Row) -> None:
-    """The page's value stands in this header, and no other header of the identity comes with it."""
+    """The page's value is sent in this header, without any other header of the device."""
     device = Device(**{"client_identifier": "c0ffee00", row.ours.argument: row.value})
     assert is_whole("sign-in", ask(stage.client(token=None), "sign-in", device=device))
     identity = {name: value for name, value in stage.headers[0].items() if name.startswith("x-plex-")}
@@ -21,7 +21,7 @@ def test_field_of_the_device(stage: Stage, row: Row) -> None:
 
 @shows
 def test_identifier_of_one_call(stage: Stage, row: Row) -> None:
-    """It replaces the client's for this call alone, and nothing else of the device."""
+    """The identifier of a call replaces the client's for this call only, and nothing else of the device."""
     client = stage.client(token=None)
     assert is_whole("sign-in", ask(client, "sign-in", client_identifier=row.value))
     assert is_whole("sign-in", ask(client, "sign-in"))
@@ -31,7 +31,7 @@ def test_identifier_of_one_call(stage: Stage, row: Row) -> None:
 
 @shows
 def test_field_of_the_form(stage: Stage, row: Row) -> None:
-    """The argument stands in the form under the wire's name, and nowhere else."""
+    """The argument is sent in the form under Plex's name, and nowhere else."""
     value = row.value or PASSWORD
     assert is_whole("sign-in", ask(stage.client(token=None), "sign-in", **{row.ours.argument: value}))
     head, _, form = stage.came[0].partition(b"\r\n\r\n")

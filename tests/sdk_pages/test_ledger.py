@@ -1,4 +1,4 @@
-"""The ledger is whole: nothing of the pages is missing, each row has its test, and each test its rows."""
+"""The ledger is complete: it has everything on the pages, each row has its test, and each test its rows."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_nothing_of_the_pages_is_missing() -> None:
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
 def test_nothing_of_a_page_is_missing(page: Page) -> None:
-    """A page has its operations, and as many examples and error rows as it is known to have."""
+    """A page has its operations, and as many examples and error rows as it should."""
     asked = [row.operation for row in page.rows if row.kind == "operation"]
     kinds = Counter(row.kind for row in page.rows)
     assert COUNTS[page.name] == (asked, kinds["example"], kinds["error"])
@@ -54,7 +54,7 @@ def test_nothing_of_a_page_is_missing(page: Page) -> None:
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
 def test_each_operation_of_a_page_is_whole(page: Page) -> None:
-    """Each operation has its sentences, an example, a result, what becomes of its absence, and its error rows."""
+    """Each operation has its sentences, an example, a result, a missing result, and its error rows."""
     for section in {row.section for row in page.rows if row.section}:
         own = [row for row in page.rows if row.section == section]
         statuses = [row.status.upper().replace("-", ", ") for row in own if row.kind == "error"]
@@ -66,7 +66,7 @@ def test_each_operation_of_a_page_is_whole(page: Page) -> None:
 
 
 def test_each_field_is_in_the_ledger() -> None:
-    """Each builder field of the pages is there, with the header or form field that it is sent as."""
+    """The ledger has each builder field of the pages, with the header or form field that it is sent as."""
     fields = {
         page: [row.ours.sent_as for row in rows() if row.page == page and row.kind == "field" and row.ours.sent_as]
         for page in COUNTS
@@ -83,7 +83,7 @@ def test_each_field_is_in_the_ledger() -> None:
 
 
 def test_rows_are_told_apart() -> None:
-    """No two rows have one id."""
+    """No two rows have the same id."""
     assert [] == [name for name, count in Counter(row.id for row in rows()).items() if count > 1]
 
 
@@ -119,5 +119,5 @@ def test_two_claims_are_unconfirmed() -> None:
 
 
 def test_the_page_is_the_ledgers() -> None:
-    """docs/sdks.md is what the generator makes of the rows: `python -m tests.sdk_pages.generate`."""
+    """docs/sdks.md is what `python -m tests.sdk_pages.generate` writes."""
     assert document() == TARGET.read_text("utf-8")

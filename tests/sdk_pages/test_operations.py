@@ -1,4 +1,4 @@
-"""The operations, and each sentence that the pages say of them."""
+"""The operations, and each sentence of the pages about them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ HOURS_48 = 48 * 3600
 
 @shows
 def test_operation(stage: Stage, row: Row) -> None:
-    """The operation is there, sends its request, and returns what it is for."""
+    """The operation exists, sends its request, and returns its result."""
     assert is_whole(row.operation, ask(stage.client(), row.operation))
     assert [operations()[row.operation].request] == stage.lines
 
 
 @shows
 def test_rights_of_a_transient_token(stage: Stage, row: Row) -> None:
-    """What a transient token may do is what the token may that asked for it: the owner's all, a shared user's less."""
+    """A transient token has the rights of the token that requested it: all for the owner, fewer for a shared user."""
     attic = stage.wire("Attic").url
     for token, admitted in ((MIRA, True), (TOM_ON_ATTIC, False)):
         transient = ask(stage.client().at(attic, token=token), "transient").token
@@ -39,7 +39,7 @@ def test_rights_of_a_transient_token(stage: Stage, row: Row) -> None:
 
 @shows
 def test_transient_token_ends_after_48_hours(stage: Stage, row: Row) -> None:
-    """A transient token works until 48 hours are over, and not a second longer."""
+    """A transient token works for 48 hours, and not a second longer."""
     client = stage.client()
     handed_on = client.at(stage.wire("Attic").url, token=ask(client, "transient").token)
     stage.local.clock.now += HOURS_48 - 1
@@ -53,7 +53,7 @@ def test_transient_token_ends_after_48_hours(stage: Stage, row: Row) -> None:
 def test_transient_token_ends_with_a_restart(
     stage: Stage, row: Row, restarted: Callable[[str], tuple[Local, str]]
 ) -> None:
-    """After a restart a transient token is dead, and the token that it was made from is not."""
+    """After a restart a transient token is invalid, and the token that it was made from still works."""
     stage.local, transient = restarted(stage.mode)
     client = stage.client()
     with pytest.raises(Unauthorized):
@@ -63,7 +63,7 @@ def test_transient_token_ends_with_a_restart(
 
 @shows
 def test_sources_are_told_to_the_owner(stage: Stage, row: Row) -> None:
-    """Sources are told to the owner's token and to a transient token made from it, and to no other."""
+    """Only the owner's token and a transient token made from it can read sources."""
     plex, attic = stage.client(), stage.wire("Attic").url
     owner, guest = (plex.at(attic, token=token) for token in (MIRA, TOM_ON_ATTIC))
     assert is_whole("source", ask(owner, "source"))
@@ -75,7 +75,7 @@ def test_sources_are_told_to_the_owner(stage: Stage, row: Row) -> None:
 
 @shows
 def test_too_old_for_sources(stage: Stage, row: Row) -> None:
-    """A media server of 1.15.3 is asked and does not know the path (that it answers 404 is assumed)."""
+    """A media server of version 1.15.3 does not know the path (its 404 is assumed)."""
     with pytest.raises(NotFound) as caught:
         ask(stage.client().at(stage.wire("Old").url, token=MIRA), "source")
     assert (404, [operations()["source"].request]) == (caught.value.status, stage.lines)
@@ -83,7 +83,7 @@ def test_too_old_for_sources(stage: Stage, row: Row) -> None:
 
 @shows
 def test_source_needs_its_prefix(stage: Stage, row: Row) -> None:
-    """Sources with either prefix are found; one without is refused before anything is sent."""
+    """Sources with either prefix are found; a source without one is refused before anything is sent."""
     client = stage.client()
     for source in (SOURCE, "server://client-identifier", "provider://provider-identifier"):
         assert is_whole("source", ask(client, "source", source=source))
@@ -96,7 +96,7 @@ def test_source_needs_its_prefix(stage: Stage, row: Row) -> None:
 
 @shows
 def test_asked_on_plex_tv(stage: Stage, row: Row) -> None:
-    """The call goes to plex.tv, though the client knows a media server too."""
+    """The call goes to plex.tv, although the client also has a media server."""
     ask(stage.client(), row.operation)
     assert [1, 0] == [len(stage.wire(name).requests) for name in ("plex.tv", "Attic")]
 

@@ -1,4 +1,4 @@
-"""The options that the pages give a call: context, server, headers, fetch options."""
+"""The options of a call on the pages: context, server, headers, fetch options."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ MOMENTS = (0.1, 1.0, 10.0)
 
 
 def asked_of(row: Row) -> list[str]:
-    """Return the operation of a row, or all of its page's where the row stands for the page."""
+    """Return the operation of a row, or all of its page's if the row is about the page."""
     return [row.operation] if row.operation else operations_of(row.page)
 
 
 def of_plex_tv(row: Row) -> list[str]:
-    """Return those of them that go to plex.tv."""
+    """Return those operations that go to plex.tv."""
     return [operation for operation in asked_of(row) if operation in {"details", "sign-in"}]
 
 
 @shows
 def test_all_options_at_once(stage: Stage, row: Row) -> None:
-    """Each option is taken by the operation, all of them together, and counts for that call alone."""
+    """The operation accepts all options together, and they apply to that call only."""
     wire = stage.wire("plex.tv" if of_plex_tv(row) else "Attic")
     client = stage.client(token=None, plex_tv="http://127.0.0.1:1", server="http://127.0.0.1:1")
     options: dict[str, Any] = {
@@ -59,7 +59,7 @@ def test_all_options_at_once(stage: Stage, row: Row) -> None:
 
 @shows
 def test_server_url(stage: Stage, row: Row) -> None:
-    """A call goes to the address that it names, written either way; a token only if it was named beside it."""
+    """A call goes to the URL that it names, in either form; a token goes there only if it was named with the URL."""
     client = stage.client(plex_tv="http://127.0.0.1:1")
     for operation in of_plex_tv(row):
         for end in ("", "/api/v2"):
@@ -74,7 +74,7 @@ def test_server_url(stage: Stage, row: Row) -> None:
 
 @shows
 def test_headers(stage: Stage, row: Row) -> None:
-    """Further headers go with the call, beside those that always do, and not with the next one."""
+    """Additional headers are sent with the call, besides the usual ones, and not with the next call."""
     client = stage.client()
     for operation in asked_of(row):
         assert is_whole(operation, ask(client, operation, headers={"X-Note": "once", "Accept-Language": "nl"}))
@@ -86,7 +86,7 @@ def test_headers(stage: Stage, row: Row) -> None:
 
 @shows
 def test_header_refused(stage: Stage, row: Row) -> None:
-    """A header of the connection's, or the token's, is refused with the reason, for a call and for a client."""
+    """A header that the connection or the token sets is refused with the reason, for a call and for a client."""
     why = "token=" if row.value == "X-Plex-Token" else f"{row.value} is set by the connection"
     client = stage.client()
     for operation in asked_of(row):
@@ -99,7 +99,7 @@ def test_header_refused(stage: Stage, row: Row) -> None:
 
 @shows
 def test_no_such_option(stage: Stage, row: Row) -> None:
-    """What an operation does not take is an error that names it, and nothing is sent."""
+    """An unknown option is an error that names it, and nothing is sent."""
     client = stage.client()
     for operation in asked_of(row):
         with pytest.raises(TypeError, match=f"there is no option {row.value}"):
@@ -109,7 +109,7 @@ def test_no_such_option(stage: Stage, row: Row) -> None:
 
 @shows
 def test_redirects(stage: Stage, row: Row, serve: Serve) -> None:
-    """A GET is followed within its origin; to another one it is not, and the token stays."""
+    """A redirected GET is followed within its origin, but not to another one, which never gets the token."""
     other, script = serve(moved=reply(sample("account.json"))), serve(moved=reply(sample("account.json")))
     script.answers["/api/v2/user"] = [
         reply(b"", 302, Location="/moved"),
@@ -126,7 +126,7 @@ def test_redirects(stage: Stage, row: Row, serve: Serve) -> None:
 
 @shows
 def test_timeout(stage: Stage, row: Row) -> None:
-    """Whatever a server does, a call ends at its time, tries included."""
+    """Whatever a server does, a call ends at its time limit, retries included."""
     with Server(silent) as hanging:
         client = stage.client(plex_tv=hanging.url, server=hanging.url, token=TOKEN)
         for operation in asked_of(row):
@@ -138,7 +138,7 @@ def test_timeout(stage: Stage, row: Row) -> None:
 
 @shows
 def test_deadline(stage: Stage, row: Row) -> None:
-    """One deadline bounds several calls together; after it nothing is sent."""
+    """One deadline limits several calls together; after it, nothing is sent."""
     client = stage.client()
     assert is_whole("details", ask(client, "details", deadline=time.monotonic() + 60))
     for moment in MOMENTS:
@@ -158,7 +158,7 @@ def test_deadline(stage: Stage, row: Row) -> None:
 
 @shows
 def test_cancellation(stage: Stage, row: Row) -> None:
-    """A call that is given up closes its exchange: by its task's end, or by its deadline where there are no tasks."""
+    """An abandoned call closes its connection: when its task is cancelled, or without tasks at its deadline."""
     for operation in asked_of(row):
         with Server(silent) as hanging:
             client = stage.client(plex_tv=hanging.url, server=hanging.url, token=TOKEN)
@@ -183,7 +183,7 @@ def _wait_for_request(hanging: Server) -> None:
 
 
 async def _cancelled(plex: Any, operation: str, hanging: Server) -> None:
-    """Cancel a call once its request has come."""
+    """Cancel a call once its request has arrived."""
     task = asyncio.ensure_future(ask(plex, operation))
     await asyncio.to_thread(_wait_for_request, hanging)
     begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""The parameters that are an operation's own: which are required, and what they may be."""
+"""The parameters of each operation: which are required, and what they can be."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def query(stage: Stage) -> dict[str, str]:
 
 @shows
 def test_type_and_scope(stage: Stage, row: Row) -> None:
-    """The argument is sent, given or left out: both always stand in the request."""
+    """Both arguments are always sent, also if they are omitted."""
     _, member, text = LEGAL[row.name]
     client = stage.client()
     for given in ({row.name: member}, {}):
@@ -36,7 +36,7 @@ def test_type_and_scope(stage: Stage, row: Row) -> None:
 
 @shows
 def test_only_value(stage: Stage, row: Row) -> None:
-    """The enumeration has one member; it and its text are the same, and anything else is refused unsent."""
+    """The enumeration has one member, which equals its text; anything else is refused before it is sent."""
     name = row.name.removesuffix("-value")
     kind, member, text = LEGAL[name]
     assert [member] == list(kind)
@@ -52,7 +52,7 @@ def test_only_value(stage: Stage, row: Row) -> None:
 
 @shows
 def test_source(stage: Stage, row: Row) -> None:
-    """The page's own source is asked for as it is written; without one nothing is sent."""
+    """The page's own source is sent as it is written; without one, nothing is sent."""
     client = stage.client()
     found = ask(client, "source", source=row.value)
     assert row.value.partition("://")[2] == found.client_identifier
@@ -64,7 +64,7 @@ def test_source(stage: Stage, row: Row) -> None:
 
 @shows
 def test_no_arguments(stage: Stage, row: Row) -> None:
-    """It is called without arguments; one that does not exist is an error, and nothing is sent."""
+    """The operation needs no arguments; an unknown one is an error, and nothing is sent."""
     client = stage.client()
     assert is_whole("details", client.authentication.get_token_details())
     wrong: list[tuple[tuple[Any, ...], dict[str, Any]]] = [(("now",), {}), ((), {"account": 1})]
@@ -76,7 +76,7 @@ def test_no_arguments(stage: Stage, row: Row) -> None:
 
 @shows
 def test_sign_in_arguments(stage: Stage, row: Row) -> None:
-    """Login and password are enough; without either one nothing is sent, and nothing is taken by position."""
+    """Login and password are enough; without either, or with positional arguments, nothing is sent."""
     client = stage.client(token=None)
     assert is_whole("sign-in", client.authentication.post_users_sign_in_data(login=LOGIN, password=PASSWORD))
     wrong: list[tuple[tuple[Any, ...], dict[str, Any]]] = [

@@ -1,4 +1,4 @@
-"""What the operations return, and what becomes of a result that is not there."""
+"""What the operations return, and what happens if the result is missing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOTHING = {
 
 @shows
 def test_result(stage: Stage, row: Row) -> None:
-    """The result is a record of ours with what the page's response object holds."""
+    """The result is a model with the contents of the page's response object."""
     client = stage.client()
     found = ask(client, row.operation)
     assert (KINDS[row.operation], True) == (type(found), is_whole(row.operation, found))
@@ -43,7 +43,7 @@ def test_result(stage: Stage, row: Row) -> None:
 
 @shows
 def test_absence(stage: Stage, row: Row, serve: Serve) -> None:
-    """An answer of success without what was asked for is an error with that answer, and never None."""
+    """A successful response without the result is an error with that response, never None."""
     script = start(serve, operations()[row.operation].request.partition(" ")[2], *NOTHING.values())
     client = stage.scripted(script)
     for number, said in enumerate(NOTHING.values(), 1):
@@ -57,7 +57,7 @@ def test_absence(stage: Stage, row: Row, serve: Serve) -> None:
 
 @shows
 def test_error_or_value(stage: Stage, row: Row) -> None:
-    """A call returns its value or raises; there is no pair of which one half could be left unchecked."""
+    """A call returns its value or raises; there is no error value that could be left unchecked."""
     assert is_whole("details", ask(stage.client(), "details"))
     with pytest.raises(Unauthorized):
         ask(stage.client(token="Xk3mPz_9Q-vT7rLb2NfX"), "details")

@@ -1,4 +1,4 @@
-"""The retry configuration of the pages: each of its settings, and what becomes of it here."""
+"""The retry configuration of the pages: each of its settings, and its equivalent here."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ SOON = Retry(attempts=4, backoff=0.002)
 
 
 def scripted(serve: Serve, operation: str, *answers: bytes) -> Script:
-    """Start a server that answers an operation with these and then with success."""
+    """Start a server that gives an operation these answers and then success."""
     return start(serve, operations()[operation].request.partition(" ")[2], *answers, GOOD[operation])
 
 
 @shows
 def test_tried_again(stage: Stage, row: Row, serve: Serve) -> None:
-    """What does no harm twice is tried again, as configured for the call or the client; what could is sent once."""
+    """A safe call is retried as configured for the call or the client; any other is sent once."""
     for operation in [row.operation] if row.operation else operations_of(row.page):
         for client_wide in (True, False):
             script = scripted(serve, operation, BUSY, BUSY)
@@ -60,7 +60,7 @@ def test_never_again(stage: Stage, row: Row, serve: Serve) -> None:
 
 @shows
 def test_backoff(stage: Stage, row: Row, serve: Serve) -> None:
-    """The first wait is the one that was configured, and each further one twice as long."""
+    """The first wait is the configured one, and each further one is twice as long."""
     waits: list[float] = []
     script = scripted(serve, "details", BUSY, BUSY, BUSY)
     client = stage.scripted(script, on_retry=lambda _error, wait: waits.append(wait))
@@ -73,7 +73,7 @@ def test_backoff(stage: Stage, row: Row, serve: Serve) -> None:
 
 @shows
 def test_time_bounds_the_tries(stage: Stage, row: Row, serve: Serve) -> None:
-    """A wait that would last beyond the call's time is not begun: the refusal comes at once and says how long."""
+    """A wait beyond the call's time limit is not begun: the refusal is raised at once and says how long."""
     script = scripted(serve, "details", reply(b"", 429, Retry_After="3600"))
     for options in ({"timeout": 60.0}, {"deadline": time.monotonic() + 60.0}):
         script.answers["/api/v2/user"] = [reply(b"", 429, Retry_After="3600"), GOOD["details"]]
@@ -86,7 +86,7 @@ def test_time_bounds_the_tries(stage: Stage, row: Row, serve: Serve) -> None:
 
 @shows
 def test_connection_errors(stage: Stage, row: Row) -> None:
-    """Where nobody answers, a call is tried as often as it may be, and never past its time."""
+    """Without a listener, a call is tried as often as configured, and never past its time limit."""
     waits: list[float] = []
     nowhere = f"http://127.0.0.1:{closed_port()}"
     client = stage.client(plex_tv=nowhere, on_retry=lambda _error, wait: waits.append(wait))
@@ -98,7 +98,7 @@ def test_connection_errors(stage: Stage, row: Row) -> None:
 
 @shows
 def test_statuses(stage: Stage, row: Row, serve: Serve) -> None:
-    """Only the statuses that were named are worth another try."""
+    """Only the configured statuses are retried."""
     named = Retry(attempts=2, backoff=0.01, statuses=frozenset({429, 599}))
     for status, sent in ((429, 2), (599, 2)):
         script = scripted(serve, "details", reply(b"", status))

@@ -22,7 +22,7 @@ EACH = [*TOKENS] * 20
 @shows
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of a fork beside threads: the test's subject
 def test_one_instance(stage: Stage, row: Row) -> None:
-    """One client serves many users at once, each gets the answer to its own question, and a forked worker goes on."""
+    """One client serves many users at once, each with the reply to their own request, also in a forked worker."""
     given: dict[str, Any] = {"device": DEVICE, "plex_tv": stage.wire().url, "token": MIRA}
     if stage.facade == "sync":
         _threads_and_a_worker(Plex(**given), stage)
@@ -57,7 +57,7 @@ def _tasks_and_a_worker(plex: AsyncPlex, stage: Stage) -> None:
 
 
 def _in_a_worker(username: Any) -> None:
-    """Ask in a forked process."""
+    """Make a call in a forked process."""
     if not hasattr(os, "fork"):
         return
     if (child := os.fork()) == 0:

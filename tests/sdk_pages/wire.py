@@ -1,6 +1,6 @@
-"""A wire with a recording: it stands before the local Plex and keeps what a client sends, byte for byte.
+"""A recording proxy in front of the local Plex, which keeps what a client sends, byte for byte.
 
-Rule: it passes on what comes and changes nothing; what it passes back has a Content-Length, as all that the local
+Rule: it forwards everything unchanged; what it passes back has a Content-Length, as all that the local
 Plex answers. Loopback only.
 """
 
@@ -16,7 +16,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 
 
 def recording(target: str) -> Server:
-    """Make a server that hands each connection on to this address; its `requests` are what came."""
+    """Create a server that forwards each connection to this address; its `requests` are the recording."""
     address = urlsplit(target)
     assert address.hostname
     assert address.port
@@ -32,7 +32,7 @@ def recording(target: str) -> Server:
 
 
 class Wire:
-    """What one test sees of a wire that lasts as long as the run: only what comes from now on."""
+    """One test's view of a proxy that lasts as long as the run: only what comes from now on."""
 
     def __init__(self, server: Server) -> None:
         self.url = server.url
@@ -49,7 +49,7 @@ class Wire:
 
 
 def _answer(onward: socket.socket) -> bytes:
-    """Read one answer, whole; what is left of it where the other side closes."""
+    """Read one whole response, or what there is of it if the other side closes."""
     got, size = b"", None
     while size is None or len(got) < size:
         piece = onward.recv(65536)
