@@ -28,7 +28,7 @@ def source(tmp_path: Path):
 
 
 def test_it_writes_what_the_libraries_hold(command: Command, source: str, tmp_path: Path) -> None:
-    """The libraries, each one's content, and what is named, each in the formats that there are; without secrets."""
+    """It writes the libraries, their content and the given paths, in all available formats, without secrets."""
     folder = tmp_path / "recorded"
     ran = command("record", source, str(folder), "/hubs?count=2&X-Plex-Product=me", "/no/such", stdin=f"{MIRA}\n")
     assert (0, "") == (ran.code, ran.err)
@@ -56,14 +56,14 @@ def test_it_writes_what_the_libraries_hold(command: Command, source: str, tmp_pa
     ],
 )
 def test_what_is_wrong_is_said(command: Command, given: tuple[str, ...], code: int, said: str) -> None:
-    """One sentence, and nothing is written."""
+    """It prints one sentence, and writes nothing."""
     ran = command("record", *given, token=TOM)
     assert code == ran.code
     assert said in ran.err
 
 
 def test_nothing_recorded_is_a_failure(command: Command, source: str, tmp_path: Path) -> None:
-    """Where no answer could be kept, the command ends with 1 and says what to do."""
+    """If no response could be recorded, the command ends with exit code 1 and says what to do."""
     empty = tmp_path / "replies"
     for file in empty.rglob("*.*"):
         file.unlink()
@@ -76,7 +76,7 @@ def test_nothing_recorded_is_a_failure(command: Command, source: str, tmp_path: 
 
 @pytest.mark.long
 def test_serving_records_what_comes_from_upstream(start: Start, source: str, tmp_path: Path) -> None:
-    """A folder for each media server, written while it serves; no token stands in it. What is not written is said."""
+    """It writes a folder for each media server while it serves, without tokens, and warns about what it leaves out."""
     account = f'[[account]]\nusername = "mira"\nemail = "m@example.test"\ntoken = "{TOM}"\n'
     server = f'[[media_server]]\nname = "My Attic"\nowner = "mira"\nupstream = "{source}"\nupstream_token = "{MIRA}"\n'
     (tmp_path / "world.toml").write_text(account + server)
@@ -97,14 +97,14 @@ def test_serving_records_what_comes_from_upstream(start: Start, source: str, tmp
 
 
 def test_there_must_be_something_to_record(command: Command, tmp_path: Path) -> None:
-    """A world without upstream is a wrong use."""
+    """A world without an upstream is a usage error."""
     ran = command("serve", "--demo", "--port", "0", "--record", str(tmp_path / "kept"))
     assert 2 == ran.code
     assert "no media server of this world has an upstream" in ran.err
 
 
 def test_a_token_that_is_refused_is_said(command: Command, source: str, tmp_path: Path) -> None:
-    """It ends at once."""
+    """The command ends at once."""
     ran = command("record", source, str(tmp_path / "recorded"), stdin="not-anybodys-token-1\n")
     assert 1 == ran.code
     assert "refuses the token (401)" in ran.err
@@ -117,7 +117,7 @@ def test_a_token_that_is_refused_is_said(command: Command, source: str, tmp_path
     [((), "/api/v2/user"), (("--media-server",), "/identity"), (("--control",), "/control/v1/reset")],
 )
 def test_openapi_prints_a_document(command: Command, options: tuple[str, ...], path: str) -> None:
-    """JSON, and nothing else, on standard output."""
+    """It prints JSON, and nothing else, on standard output."""
     ran = command("openapi", *options)
     assert (0, "") == (ran.code, ran.err)
     assert "3.1.0" == json.loads(ran.out)["openapi"]
@@ -125,5 +125,5 @@ def test_openapi_prints_a_document(command: Command, options: tuple[str, ...], p
 
 
 def test_one_document_at_a_time(command: Command) -> None:
-    """Two are a wrong use."""
+    """Asking for two is a usage error."""
     assert 2 == command("openapi", "--control", "--media-server").code

@@ -1,4 +1,4 @@
-"""`ticketstub run` as a process: the program's streams, signals and exit code, what it finds, what is left behind."""
+"""`ticketstub run` as a process: the program's streams, signals and exit code, its environment, and leftovers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PYTHON = sys.executable
 
 @pytest.fixture
 def runtime(tmp_path: Path) -> Path:
-    """A folder for what belongs to running programs, as a login session has one."""
+    """A folder for runtime files, as a login session has one."""
     folder = tmp_path / "runtime"
     folder.mkdir(0o700)
     return folder
@@ -60,7 +60,7 @@ def test_a_signal_that_ends_it_is_told_as_shells_do(process: Command) -> None:
 
 @pytest.mark.parametrize(("program", "code"), [("no-such-program", 127), (__file__, 126)])
 def test_a_program_that_cannot_be_run(process: Command, program: str, code: int) -> None:
-    """127 where it is not there, 126 where it may not be executed, with a sentence."""
+    """127 if it is missing, 126 if it cannot be executed, with a message."""
     ran = process("run", "--", program)
     assert (code, "") == (ran.code, ran.out)
     assert re.fullmatch(r"error: \S+(: no such program| cannot be run: .*)\n", ran.err)
@@ -83,7 +83,7 @@ def test_standard_input_is_the_program_s(process: Command) -> None:
 
 
 def test_the_program_believes_that_it_talks_to_plex(process: Command) -> None:
-    """A library of another program's choosing finds proxy and authority, and the token of the world is good."""
+    """A program's library finds proxy and authority, and the world's token is valid."""
     ran = process("run", "--offline", "--", PYTHON, "-c", ASKING, "https://plex.tv/api/v2/ping", text_of(TOM.token))
     assert ("<pong>true</pong>", "") == (ran.out.split("\n")[1], ran.err)
 
@@ -99,14 +99,14 @@ def test_the_program_believes_that_it_talks_to_plex(process: Command) -> None:
     ],
 )
 def test_what_is_refused_is_named(process: Command, address: str, reason: str) -> None:
-    """In the program's own error, and at the end of the run."""
+    """The reason is in the program's own error, and at the end of the run."""
     ran = process("run", "--offline", "--", PYTHON, "-c", ASKING, address, text_of(TOM.token))
     assert reason in ran.out
     assert f"ticketstub run: {reason}\n" == ran.err
 
 
 def test_its_folder_holds_no_key_and_nobody_else_reads_it(process: Command, runtime: Path) -> None:
-    """Three files of certificates, and the proxy's address for other shells, in a folder of mode 0700."""
+    """It has three certificate files and the proxy's URL for other shells, with mode 0700."""
     ran = process("run", "--offline", "--", PYTHON, "-c", SHOWING, env={"XDG_RUNTIME_DIR": str(runtime)})
     *files, mode = ran.out.splitlines()
     assert ["bundle.pem", "ca.pem", "proxy", "trust.p12"] == sorted(line.partition(" ")[0] for line in files)
@@ -116,14 +116,14 @@ def test_its_folder_holds_no_key_and_nobody_else_reads_it(process: Command, runt
 
 
 def test_offline_nobody_else_is_trusted(process: Command) -> None:
-    """The bundle is then the authority alone; else it also holds what the machine trusts."""
+    """Offline the bundle is the authority alone; otherwise it also has the machine's authorities."""
     counting = 'import os; print(open(os.environ["SSL_CERT_FILE"]).read().count("BEGIN CERTIFICATE"))'
     assert "1\n" == process("run", "--offline", "--", PYTHON, "-c", counting).out
     assert int(process("run", "--", PYTHON, "-c", counting).out) > 1
 
 
 def test_record(process: Command, tmp_path: Path) -> None:
-    """Each connection and each answer is a JSON object, and no secret is among them."""
+    """Each connection and each response is a JSON object, and none has a secret."""
     file = tmp_path / "seen.jsonl"
     address = f"https://plex.tv/api/v2/user?X-Plex-Token={text_of(TOM.token)}"
     process("run", "--offline", "--record", str(file), "--", PYTHON, "-c", ASKING, address, "dead-token-0000")
@@ -137,7 +137,7 @@ def test_record(process: Command, tmp_path: Path) -> None:
 
 
 def test_a_record_has_no_public_address_and_no_token(tmp_path: Path) -> None:
-    """Hosts that give somebody's home away are replaced, and so is a token that stands in a path."""
+    """Hosts that reveal a public address are replaced, and so is a token in a path."""
     file = tmp_path / "seen.jsonl"
     digits = "0123456789abcdef0123456789abcdef"
     with file.open("w") as lines:
@@ -188,7 +188,7 @@ def test_signals_are_passed_on(start: Start, name: str) -> None:
 
 
 def test_ctrl_c_on_a_terminal_comes_once(runtime: Path) -> None:
-    """The terminal sends it to the program itself, and it is not sent a second time."""
+    """The terminal sends it to the program itself, and the run does not send it again."""
     import pty  # POSIX only
 
     from tests.cli.conftest import environment
@@ -222,7 +222,7 @@ def until(gone: Path) -> bool:
 
 
 def test_nothing_is_left_after_kill_9(start: Start, runtime: Path) -> None:
-    """Killed in the middle, the run leaves no file: a process of its own sees to that."""
+    """A killed run leaves no file: a separate process removes them."""
     run = start("run", "--offline", "--", PYTHON, "-c", NOTING, env={"XDG_RUNTIME_DIR": str(runtime)})
     authority = Path(run.wait_for("listening").partition(" ")[2])
     assert authority.exists()
@@ -234,7 +234,7 @@ def test_nothing_is_left_after_kill_9(start: Start, runtime: Path) -> None:
 
 
 def _end_orphan(run: Process) -> None:
-    """End the program, which nobody's end is passed on to any more: its standard output is closed with it."""
+    """End the program, which no longer gets signals from the run, so that its standard output closes."""
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             mine = b"listening" in (entry / "cmdline").read_bytes() and b"sleep(30)" in (entry / "cmdline").read_bytes()
@@ -246,7 +246,7 @@ def _end_orphan(run: Process) -> None:
 
 
 def test_a_shell_without_a_program(runtime: Path) -> None:
-    """On a terminal it says that this is not Plex, and how another shell joins; what it prints for that works."""
+    """On a terminal it says that this is not Plex, and how another shell joins; the printed command works."""
     import pty  # POSIX only
 
     from tests.cli.conftest import environment

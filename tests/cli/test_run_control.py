@@ -1,4 +1,4 @@
-"""`ticketstub run --control` and `--chaos`: the tester's hand for tests in any language, and calls that go wrong."""
+"""`ticketstub run --control` and `--chaos`: the tester's commands for any language, and calls that fail."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ NAMES = "env | grep -c ^TICKETSTUB_CONTROL"
 
 
 def test_the_program_has_the_verbs(process: Command) -> None:
-    """Address and key are in its environment, loopback is not proxied, and nobody else's key is taken."""
+    """URL and key are in its environment, loopback is not proxied, and no other key is accepted."""
     ran = process("run", "--offline", "--control", "--", PYTHON, "-c", TESTING)
     assert (EXPECTED, "") == (ran.out.splitlines(), ran.err)
 
 
 @needed
 def test_the_verbs_without_a_proxy(tmp_path: Path) -> None:
-    """The same in a network of the run's own."""
+    """The same in the run's own network namespace."""
     import subprocess
 
     command = [*RUN[:-1], "--control", "--", PYTHON, "-c", TESTING]
@@ -59,13 +59,13 @@ def test_the_verbs_without_a_proxy(tmp_path: Path) -> None:
 
 
 def test_unasked_for_there_is_none(process: Command) -> None:
-    """Not of this run, and not of another one around it."""
+    """Neither this run's variables are set, nor those of a run around it."""
     around = {"TICKETSTUB_CONTROL": "http://127.0.0.1:1/control/v1", "TICKETSTUB_CONTROL_KEY": "k" * 43}
     assert "0\n" == process("run", "--offline", "--", "sh", "-c", NAMES, env=around).out
 
 
 def test_another_shell_gets_the_key_from_inside_the_run_alone(process: Command) -> None:
-    """`ticketstub env` prints both there; told of the run's proxy and authority from outside, it knows neither."""
+    """`ticketstub env` prints both inside the run; outside, with the run's proxy and authority, it knows neither."""
     own = f"'{PYTHON}' -m ticketstub env --format dotenv"
     outside = f'unset TICKETSTUB_PROXY; {own} --proxy "$HTTPS_PROXY" --ca "$TICKETSTUB_CA"'
     shown = process("run", "--offline", "--control", "--", "sh", "-c", f"{own}; echo; {outside}; env").out
@@ -76,7 +76,7 @@ def test_another_shell_gets_the_key_from_inside_the_run_alone(process: Command) 
 
 
 def test_neither_record_nor_journal_has_the_key(process: Command, tmp_path: Path) -> None:
-    """What the run writes about itself names the calls of the control API without its key."""
+    """The run's log and record name calls of the control API without its key."""
     file, showing = tmp_path / "seen.jsonl", TESTING + "\nprint(key)"
     ran = process(*("run", "--offline", "--control", "--verbose", "--record", str(file), "--", PYTHON, "-c", showing))
     key = ran.out.splitlines()[-1]
@@ -106,7 +106,7 @@ print([asked() for _ in range(40)])
 
 
 def test_chaos_by_its_seed(process: Command) -> None:
-    """The same seed, in another run, makes the same trouble, and another seed another; all kinds are seen."""
+    """The same seed gives the same faults in another run, and another seed others; all kinds occur."""
     ran = [
         process("run", "--offline", "--chaos", "0.5", "--seed", seed, "--", PYTHON, "-c", DISTURBED)
         for seed in ("7", "7", "8")

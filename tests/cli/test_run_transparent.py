@@ -38,7 +38,7 @@ RUN = [sys.executable, "-m", "ticketstub", "run", "--transparent", "--"]
 
 
 def possible() -> bool:
-    """Whether this system lets this user have namespaces, as its own tool finds."""
+    """Say whether this user may create namespaces, according to the system's own tool."""
     tool = shutil.which("unshare") if sys.platform == "linux" else None
     return (
         tool is not None and subprocess.run([tool, "-Urnm", "true"], capture_output=True, check=False).returncode == 0
@@ -51,7 +51,7 @@ needed = pytest.mark.skipif(not possible(), reason="this system does not let its
 @needed
 @pytest.mark.parametrize("user", [os.getuid() if sys.platform != "win32" else 0, 1234])
 def test_names_lead_to_the_local_plex(tmp_path: Path, user: int) -> None:
-    """https, http and plex.direct, without a proxy; other names lead nowhere, the system's own file is untouched."""
+    """HTTPS, HTTP and plex.direct work without a proxy; other names fail; the system's hosts file is unchanged."""
     before = Path("/etc/hosts").read_bytes()
     become = ["unshare", "-U", f"--map-user={user}", f"--map-group={user}"] if user == 1234 else []
     done = subprocess.run(
@@ -74,7 +74,7 @@ def test_names_lead_to_the_local_plex(tmp_path: Path, user: int) -> None:
 
 @needed
 def test_where_it_is_not_allowed_it_says_so(tmp_path: Path) -> None:
-    """In a place where no further namespace may be made: exit code 2 and the reason, and nothing is left."""
+    """If no further namespace can be created, it ends with exit code 2 and the reason, and leaves nothing."""
     forbid = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"'
     done = subprocess.run(
         ["unshare", "-Ur", "sh", "-c", forbid, "sh", *RUN, "echo", "started"],

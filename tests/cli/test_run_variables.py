@@ -1,4 +1,4 @@
-"""The variables of a run: what they hold, what they leave alone, and how they are printed."""
+"""The variables of a run: their values, what they leave unchanged, and how they are printed."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def pointing(tmp_path: Path) -> ProgramSettings:
 
 
 def test_every_variable_is_in_the_page() -> None:
-    """The page lists what is set, in its order, and says who reads it."""
+    """The page lists the variables in their order, with their readers."""
     table = page("docs/testing/run.md").table("Who finds it")
     expected = [(name, read_by.replace("`", "")) for name, _, read_by in VARIABLES]
     assert expected == list(zip(table.column("variable"), table.column("read by"), strict=True))
 
 
 def test_values(pointing: ProgramSettings) -> None:
-    """Proxies in both cases of letters; the bundle where it replaces what is trusted, else the authority."""
+    """Proxies in upper and lower case; the bundle for variables that replace the trusted authorities."""
     found = build_variables(pointing, {})
     assert {name for name, _, _ in VARIABLES} == set(found)
     assert {PROXY} == {found[name] for name in ("HTTPS_PROXY", "https_proxy", "http_proxy", "ALL_PROXY")}
@@ -53,7 +53,7 @@ def test_values(pointing: ProgramSettings) -> None:
 
 
 def test_what_the_user_has_set_is_kept_where_it_does_no_harm(pointing: ProgramSettings) -> None:
-    """Options of Java go on; another proxy does not."""
+    """Java options stay; another proxy does not."""
     given = {"JAVA_TOOL_OPTIONS": "-Xmx1g", "HTTPS_PROXY": "http://proxy.example:3128", "HOME": "there"}
     found = merge_environment(pointing, given)
     assert found["JAVA_TOOL_OPTIONS"].startswith("-Xmx1g -Dhttp.proxyHost=127.0.0.1 ")
@@ -71,14 +71,14 @@ def test_what_the_user_has_set_is_kept_where_it_does_no_harm(pointing: ProgramSe
     ],
 )
 def test_exceptions_from_the_proxy(given: str, kept: list[str] | None) -> None:
-    """Loopback is excepted, the user's own exceptions stay, and none of them leads around to the real Plex."""
+    """Loopback is excepted, the user's own exceptions stay, and none of them leads to the real Plex."""
     expected = ["localhost", "127.0.0.1", "::1", *(given.split(",") if kept is None else kept)]
     assert expected == build_no_proxy({"NO_PROXY": given, "no_proxy": given}).split(",")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
 def test_a_shell_takes_what_is_printed(command: Command, tmp_path: Path) -> None:
-    """`eval "$(ticketstub env …)"` sets them, whatever is in the path."""
+    """`eval "$(ticketstub env …)"` sets them, whatever characters the path has."""
     folder = tmp_path / "it's $HOME; a folder"
     folder.mkdir()
     (folder / "ca.pem").write_text("x")
@@ -110,7 +110,7 @@ def test_forms(command: Command, tmp_path: Path, form: str, line: str) -> None:
 
 
 def test_outside_a_run_it_says_what_it_needs(command: Command, tmp_path: Path) -> None:
-    """Neither told nor inside one, or with a file that is gone: exit code 2 and a sentence."""
+    """Outside a run without options, or with a missing file: exit code 2 and a message."""
     for arguments in ([], ["--proxy", PROXY, "--ca", str(tmp_path / "gone.pem")]):
         ran = command("env", *arguments)
         assert (2, "") == (ran.code, ran.out)

@@ -1,4 +1,4 @@
-"""A local Plex that is asked very much in a short time."""
+"""A local Plex that gets very many requests in a short time."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ PATIENT = Settings(
 
 @pytest.fixture
 def patient() -> Iterator[LocalPlex]:
-    """A local Plex in hand, without passwords and limits, that says 401 for every dead token as a test tool expects."""
+    """A local Plex without passwords and limits, which answers every invalid token with 401, as the tool expects."""
     described = world(legacy_dead_token=401)
     for account in described["account"]:
         account.pop("password", None)

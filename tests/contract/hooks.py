@@ -16,7 +16,7 @@ _ENDED_BY = {"sign_out": 204, "unclaim_server": 200}
 
 @schemathesis.hook
 def after_call(_context: Any, case: schemathesis.Case[Any], response: schemathesis.Response) -> None:
-    """Put everything back once a call has ended what the run asks with: its token, or its media server's owner."""
+    """Reset the local Plex after a call that revoked the run's token or removed its media server's owner."""
     if _ENDED_BY.get(_operation(case)) == response.status_code:
         _control("/reset")
 
@@ -35,7 +35,7 @@ def _control(verb: str) -> None:
 def xml_is_what_the_document_says(
     _context: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case[Any]
 ) -> None:
-    """An answer in XML can be read, its root element is the document's, and so is every name where it has some."""
+    """An XML response is well-formed, and its root element and all names are those of the document."""
     kind = response.headers.get("content-type", [""])[0].partition(";")[0]
     if not kind.endswith("/xml") or not response.content or response.status_code == 410:
         return  # what is gone is said in a form of its own (observed), which no other answer has
@@ -69,7 +69,7 @@ def _unknown(element: ET.Element, schema: dict[str, Any], named: dict[str, Any],
 
 
 def _unknown_child(child: ET.Element, schema: dict[str, Any], named: dict[str, Any], path: str) -> list[str]:
-    """A list stands in a wrapper or bare: what is an item of it, or holds some."""
+    """Say whether an element is an item of a list, or a wrapper with items."""
     whole = _resolved(schema, named)
     if whole.get("type") != "array":
         return _unknown(child, whole, named, path)

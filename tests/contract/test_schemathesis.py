@@ -72,7 +72,7 @@ def _found(data: object) -> list[str]:
 
 
 def as_mira(accept: str) -> tuple[str, ...]:
-    """Return the options that ask as somebody who is signed in, for a format."""
+    """Return the options for requests as a signed-in account in a format."""
     return "-H", f"X-Plex-Token: {MIRA}", "-H", f"Accept: {accept}"
 
 
@@ -93,7 +93,7 @@ def contract(patient: LocalPlex, tmp_path: Path) -> Contract:
 def test_what_is_answered_is_what_the_document_says(
     place: ApiName, accept: str, phases: str, patient: LocalPlex, contract: Contract
 ) -> None:
-    """No 5xx; statuses, content types and bodies are the document's; nothing that needs a token comes without one."""
+    """No 5xx; statuses, content types and bodies match the document; nothing that needs a token comes without one."""
     url = patient.url if place == "plex.tv" else patient.media_server("Attic").url
     document = json.loads(build_openapi_document(place))
     more = ["--exclude-checks", UNKNOWN_METHODS] if place == "media server" else []
@@ -107,7 +107,7 @@ def test_what_is_answered_is_what_the_document_says(
 
 
 def test_the_control_api_is_what_its_document_says(patient: LocalPlex, contract: Contract) -> None:
-    """Every verb with its key: no 5xx, what does not fit is refused, and nothing is done without the key."""
+    """Every command with the key: no 5xx, invalid arguments are refused, and nothing happens without the key."""
     options = ("-H", f"Authorization: Bearer {KEY}", "--phases", "coverage,fuzzing,stateful", "--max-examples", "4")
     code, said, statuses = contract.run(
         json.loads(build_openapi_document("control")), patient.control_url or "", *options
@@ -117,7 +117,7 @@ def test_the_control_api_is_what_its_document_says(patient: LocalPlex, contract:
 
 
 def test_a_wrong_document_is_found_out(patient: LocalPlex, contract: Contract) -> None:
-    """The run can fail: for a document whose ping is answered with a text, in JSON and in XML."""
+    """The run can fail: for a document with a wrong type in ping's response, in JSON and in XML."""
     document = json.loads(build_openapi_document("plex.tv"))
     content = document["paths"]["/api/v2/ping"]["get"]["responses"]["200"]["content"]
     content["application/json"]["schema"]["properties"]["pong"] = {"type": "string"}

@@ -1,4 +1,4 @@
-"""The control API: who may ask it, and that its verbs do what the hand's do (S19)."""
+"""The control API: who may use it, and that its commands do what the Python ones do (S19)."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ UNWELCOME: list[tuple[dict[str, str], int]] = [
 def test_nobody_asks_without_the_key_nor_a_browser_for_a_page(
     plex: LocalPlex, asked: tuple[str, str], how: tuple[dict[str, str], int]
 ) -> None:
-    """Every verb: no key, a wrong one, one in another place is 401; a page's request is 403 whatever it knows."""
+    """Every command is 401 without the key, with a wrong or a misplaced one; a web page's request is 403."""
     (method, verb), (headers, status) = asked, how
     body = {"token": MIRA, "account": "tom", "pin": 1} if method == "POST" else None
     refused = told(plex, method, verb, body, headers)
@@ -104,7 +104,7 @@ def test_nobody_asks_without_the_key_nor_a_browser_for_a_page(
 
 
 def test_a_browser_is_not_told_that_it_may_ask(plex: LocalPlex) -> None:
-    """A preflight gets no permission."""
+    """A preflight request gets no permission."""
     asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
     refused = told(plex, "OPTIONS", "/reset", None, asked)
     assert 403 == refused.status
@@ -112,14 +112,14 @@ def test_a_browser_is_not_told_that_it_may_ask(plex: LocalPlex) -> None:
 
 
 def test_the_control_api_is_nowhere_else(plex: LocalPlex) -> None:
-    """plex.tv's port and the media servers' know none of its paths, with the key too."""
+    """plex.tv's port and the media servers know none of its paths, not even with the key."""
     for url in (plex.url, plex.media_server("Attic").url):
         assert ask(url, "POST", "/control/v1/reset", BEARER).status in {401, 404}
     assert 404 == told(plex, "GET", "/../api/v2/user").status
 
 
 def test_without_asking_for_it_there_is_none() -> None:
-    """A local Plex has no control port unless it is given a key, and takes none without a hand."""
+    """A local Plex has a control port only with a key, and accepts a key only with a controller."""
     assert LocalPlex(World.from_dict({})).control_url is None
     with pytest.raises(ValueError, match="needs a controller"):
         LocalPlex(World.from_dict({}), control=ControlConfig(Secret(KEY)))
@@ -136,13 +136,13 @@ def test_without_asking_for_it_there_is_none() -> None:
     ],
 )
 def test_a_wrong_order_is_said(plex: LocalPlex, body: object, said: str) -> None:
-    """What is no JSON object, misses a member or has an unknown one is 400, and the message names it."""
+    """A body that is no JSON object, lacks a member or has an unknown one is 400, and the message names the member."""
     refused = told(plex, "POST", "/pins/approve", body)
     assert (400, True) == (refused.status, said in refused.json["error"])
 
 
 def test_wrong_paths_methods_and_forms_are_said(plex: LocalPlex) -> None:
-    """404 for no verb, 405 with the right method, 415 for a form, 413 for a body that is too long."""
+    """404 for an unknown command, 405 with the allowed method, 415 for a form, 413 for a body that is too long."""
     assert 404 == told(plex, "POST", "/pins/aprove").status
     wrong = told(plex, "GET", "/reset")
     assert (405, "POST") == (wrong.status, wrong.headers["allow"])
@@ -152,7 +152,7 @@ def test_wrong_paths_methods_and_forms_are_said(plex: LocalPlex) -> None:
 
 
 def test_a_pin_is_approved_denied_and_ended(plex: LocalPlex) -> None:
-    """204 does it; an unknown one is 404, one that was decided 409."""
+    """Success is 204; an unknown PIN is 404, one already decided 409."""
     pin, other, third = new_pin(plex), new_pin(plex), new_pin(plex)
     assert 204 == told(plex, "POST", "/pins/approve", {"pin": pin["code"], "account": "tom"}).status
     assert poll(plex, pin).json["authToken"]
@@ -167,7 +167,7 @@ def test_a_pin_is_approved_denied_and_ended(plex: LocalPlex) -> None:
 
 
 def test_tokens_are_made_and_ended(plex: LocalPlex) -> None:
-    """A token for an account works until it is revoked or expired; then 404 to end it again."""
+    """A token for an account works until it is revoked or expired; revoking it again is 404."""
     for verb in ("/tokens/revoke", "/tokens/expire"):
         made = told(plex, "POST", "/tokens", {"account": "tom"})
         token = made.json["token"]
@@ -180,7 +180,7 @@ def test_tokens_are_made_and_ended(plex: LocalPlex) -> None:
 
 
 def test_accounts_and_codes(plex: LocalPlex) -> None:
-    """An account is added with what a world file may say of it; a code is six digits; faults are named."""
+    """An account takes the members of a world file; a code has six digits; errors name their member."""
     order = {"username": "nora", "verification_secret": SECRET, "more": {"country": "NL"}}
     made = told(plex, "POST", "/accounts", order)
     assert ("nora", "nora@example.test") == (made.json["username"], made.json["email"])
@@ -194,7 +194,7 @@ def test_accounts_and_codes(plex: LocalPlex) -> None:
 
 
 def test_refusals_delays_chaos_and_the_clock(plex: LocalPlex) -> None:
-    """What is ordered happens to the next calls and to the clock; what cannot be is 400."""
+    """Rules apply to the next calls, and the clock moves; invalid arguments are 400."""
     order = {"call": "GET /api/v2/user", "status": 503, "retry_after": 2}
     assert 204 == told(plex, "POST", "/refusals", order).status
     refused = get(plex.url, "/api/v2/user", MIRA)
@@ -209,7 +209,7 @@ def test_refusals_delays_chaos_and_the_clock(plex: LocalPlex) -> None:
 
 
 def test_the_control_port_is_out_of_reach_of_chaos_and_of_its_own_rules(plex: LocalPlex) -> None:
-    """With every call disturbed and refused the verbs answer, and none is among what came in."""
+    """With chaos and refusals for every call, the commands still answer, and none is in the request log."""
     assert 204 == told(plex, "POST", "/chaos", {"share": 1.0, "longest": 0}).status
     assert 204 == told(plex, "POST", "/refusals", {"call": "GET /control/v1/requests", "times": 50}).status
     for _ in range(20):
@@ -218,7 +218,7 @@ def test_the_control_port_is_out_of_reach_of_chaos_and_of_its_own_rules(plex: Lo
 
 
 def test_chaos_leaves_the_pages_files_alone(plex: LocalPlex) -> None:
-    """With every call disturbed a page's style still comes."""
+    """With chaos for every call, a page's style sheet still arrives."""
     path = re.search(r'href="(/static/[^"]+\.css)"', ask(plex.url, "GET", "/sign-in").body.decode())
     assert path is not None
     told(plex, "POST", "/chaos", {"share": 1.0, "longest": 0})
@@ -226,7 +226,7 @@ def test_chaos_leaves_the_pages_files_alone(plex: LocalPlex) -> None:
 
 
 def test_what_came_in_is_told_and_forgotten(plex: LocalPlex) -> None:
-    """The requests are JSON with secrets masked; DELETE forgets them."""
+    """The log is JSON with secrets masked; DELETE clears it."""
     get(plex.url, "/api/v2/user", MIRA)
     answer = told(plex, "GET", "/requests")
     (only,) = answer.json["requests"]
@@ -238,7 +238,7 @@ def test_what_came_in_is_told_and_forgotten(plex: LocalPlex) -> None:
 
 @posix
 def test_the_key_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
-    """A missing file is made with mode 0600 and a key of 256 random bits, and taken again at the next start."""
+    """A missing file is created with mode 0600 and a key of 256 random bits, and reused at the next start."""
     path = tmp_path / "control.key"
     key = load_or_create_key(path)
     assert 0o600 == stat.S_IMODE(path.stat().st_mode)
@@ -249,7 +249,7 @@ def test_the_key_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no such pipes")
 def test_a_pipe_is_no_key_file(tmp_path: Path) -> None:
-    """It is refused at once: nobody waits for what might come."""
+    """It is refused at once, without waiting for data."""
     os.mkfifo(tmp_path / "pipe", 0o600)
     with pytest.raises(KeyFileError, match="is not a regular file"):
         load_or_create_key(tmp_path / "pipe")
@@ -257,7 +257,7 @@ def test_a_pipe_is_no_key_file(tmp_path: Path) -> None:
 
 @posix
 def test_a_key_file_that_is_not_safe_is_refused(tmp_path: Path) -> None:
-    """One that others can read, a link, a folder, a short or empty key: refused, and the key is not said."""
+    """A file that others can read, a link, a folder, a short or empty key: refused, without showing the key."""
     path = tmp_path / "control.key"
     path.write_text(KEY, "utf-8")
     path.chmod(0o640)

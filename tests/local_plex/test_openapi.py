@@ -1,4 +1,4 @@
-"""The OpenAPI document: complete, valid, served, and right about some calls that are written out here."""
+"""The OpenAPI documents are complete, valid and served, and right about some calls that are written out here."""
 
 import json
 from typing import Any
@@ -28,13 +28,13 @@ QUOTES = ("'", "1' OR '1'='1", '"); DROP TABLE tokens;--', "\\'; --", "%27", "1;
 
 
 def document(place: ApiName) -> Any:
-    """Return a document as a client reads it."""
+    """Return a document as a client receives it."""
     return json.loads(build_openapi_document(place))
 
 
 @pytest.mark.parametrize("place", [*PLACES, "control"])
 def test_it_is_an_openapi_document(place: ApiName) -> None:
-    """A validator that is not ours takes it as OpenAPI 3.1, and each of its schemas as a JSON Schema."""
+    """An independent validator accepts it as OpenAPI 3.1, and each of its schemas as JSON Schema."""
     found = document(place)
     schemathesis.openapi.from_dict(found).validate()
     for schema in found["components"]["schemas"].values():
@@ -43,7 +43,7 @@ def test_it_is_an_openapi_document(place: ApiName) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_it_is_served_to_everybody(place: ApiName, fresh: LocalPlexController) -> None:
-    """Each kind of port serves its own document, without token, as JSON, to pages of other origins too."""
+    """Each kind of port serves its own document without a token, as JSON, also to pages of other origins."""
     url = fresh.url if place == "plex.tv" else fresh.media_server("Attic").url
     found = ask(url, "GET", "/ticketstub/openapi.json")
     assert (200, "application/json", "*") == (
@@ -57,7 +57,7 @@ def test_it_is_served_to_everybody(place: ApiName, fresh: LocalPlexController) -
 
 
 def test_every_route_is_in_it() -> None:
-    """All of both tables are there, with method, success, mark and what they ask for; and so is every page."""
+    """Every route is listed with its method, success status, mark and security, and so is every page."""
     tables: list[list[Route[Any, Any]]] = [plex_tv.ROUTES.list_routes(), media_server.ROUTES.list_routes()]
     for place, table in zip(PLACES, tables, strict=True):
         paths = document(place)["paths"]
@@ -74,7 +74,7 @@ def test_every_route_is_in_it() -> None:
 
 
 def test_the_control_api_has_one_too() -> None:
-    """Every verb, with its order, what it tells, and its key."""
+    """It lists every command with its body, its responses and the key."""
     found = document("control")
     listed = {(path, method.upper()) for path, methods in found["paths"].items() for method in methods}
     assert {(path, method) for path, methods in COMMANDS.items() for method in methods} == listed
@@ -87,7 +87,7 @@ def test_the_control_api_has_one_too() -> None:
 
 
 def test_the_control_port_serves_it_to_who_has_the_key() -> None:
-    """401 without the key, as all else there."""
+    """Without the key it is 401, as everything on that port."""
     plex = LocalPlex(World(), controller=Controller(), control=ControlConfig(Secret("the-key-of-this-test"), 0))
     with plex.run_in_thread():
         url = plex.control_url or ""
@@ -97,14 +97,14 @@ def test_the_control_port_serves_it_to_who_has_the_key() -> None:
 
 
 def test_no_two_operations_have_one_name() -> None:
-    """Generators of code make functions of these."""
+    """Code generators turn operation ids into functions."""
     for place in PLACES:
         names = [each["operationId"] for path in document(place)["paths"].values() for each in path.values()]
         assert len(names) == len(set(names))
 
 
 def test_a_form_as_the_document_has_it() -> None:
-    """The sign-in: its form, its header, its answer."""
+    """The sign-in: its form, its header, its response."""
     operation = document("plex.tv")["paths"]["/api/v2/users/signin"]["post"]
     form = operation["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"]
     assert ["login", "password"] == form["required"]
@@ -120,7 +120,7 @@ def test_a_form_as_the_document_has_it() -> None:
 
 
 def test_parameters_and_wrappers_as_the_document_has_them() -> None:
-    """Path and query under the wire's names; a media server's container; a suffix has one format."""
+    """Parameters have their wire names, a media server's reply its container, and a suffix one format."""
     pin = document("plex.tv")["paths"]["/api/v2/pins/{id}"]["get"]
     assert ["id", "deviceJWT", "X-Plex-Client-Identifier"] == [each["name"] for each in pin["parameters"]]
     token = document("media server")["paths"]["/security/token"]
@@ -140,7 +140,7 @@ def _enum(schema: dict[str, str], place: ApiName) -> Any:
 
 
 def test_what_is_wrong_before_its_route_is_found_is_said_in_its_routes_way(fresh: LocalPlexController) -> None:
-    """A body that is no JSON object is refused by the older API as the older API refuses, and in its format."""
+    """A body that is no JSON object is refused in the way and the format of its API, the older one or v2."""
     headers = {"Content-Type": "application/json"}
     assert {"error"} == set(ask(fresh.url, "POST", "/users/sign_in.json", headers, "[1]").json)
     assert {"errors"} == set(ask(fresh.url, "POST", "/api/v2/pins.json", headers, "[1]").json)
@@ -148,7 +148,7 @@ def test_what_is_wrong_before_its_route_is_found_is_said_in_its_routes_way(fresh
 
 @pytest.mark.parametrize("place", PLACES)
 def test_quotes_break_nothing(place: ApiName, start: Start) -> None:
-    """Wherever the document has room for a text, one made for SQL is answered, and never with 5xx."""
+    """A text made for SQL injection in any text parameter of the document never causes a 5xx."""
     plex = start()
     url = plex.url if place == "plex.tv" else plex.media_server("Attic").url
     head = {"X-Plex-Token": MIRA, "X-Plex-Client-Identifier": "' OR 1=1 --"}
@@ -181,5 +181,5 @@ def _operations(place: ApiName) -> list[tuple[str, str, Any]]:
 
 
 def _filled(path: str, text: str) -> str:
-    """Put a text where a path has parameters."""
+    """Replace a path's parameters by a text."""
     return "/".join(quote(text, safe="") if piece.startswith("{") else piece for piece in path.split("/"))

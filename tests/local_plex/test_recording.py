@@ -1,4 +1,4 @@
-"""What is recorded of a media server: no secret, in whatever place and encoding, and still an answer."""
+"""Recordings of a media server contain no secret, in any place and encoding, and can still be served."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ ONLY_KNOWN: dict[str, Callable[[str], str]] = {
 
 
 def readings(data: bytes) -> str:
-    """Read what is on the disk in every way in which somebody would look for a secret in it."""
+    """Return a file's content in every decoding in which one could search it for a secret."""
     seen = {data.decode("utf-8", "replace")}
     for _ in range(4):
         for text in list(seen):
@@ -87,14 +87,14 @@ def _from_base64(packed: str) -> str:
 
 
 def on_disk(folder: Path) -> str:
-    """Everything that a folder has: names and content."""
+    """Return all names and contents of a folder."""
     parts = [str(path.relative_to(folder)).encode() for path in folder.rglob("*")]
     parts += [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
     return readings(b"\n".join(parts))
 
 
 def asking(path: str, query: str = "", **headers: str) -> IncomingRequest:
-    """Make a request as the server reads it."""
+    """Build a request as the server reads it."""
     scope: Scope = {
         "method": "GET",
         "path": unquote(path),
@@ -119,7 +119,7 @@ PLACES = st.sampled_from(
 @examples(60)
 @given(CANARIES, st.sampled_from(sorted(FORMS)), st.sampled_from(sorted(ENCODINGS)), PLACES)
 def test_no_secret_reaches_the_disk(text: str, form: str, encoding: str, place: str) -> None:
-    """A secret with a form, in any place of JSON, XML, query or path and in any encoding, is in no file or name."""
+    """A secret of recognisable form, anywhere in JSON, XML, query or path, in any encoding, is in no file or name."""
     secret = FORMS[form](text)
     _assert_kept_without(secret, ENCODINGS[encoding](secret), place)
 
@@ -127,7 +127,7 @@ def test_no_secret_reaches_the_disk(text: str, form: str, encoding: str, place: 
 @examples(60)
 @given(st.sampled_from(sorted(ONLY_KNOWN)), PLACES)
 def test_no_known_secret_reaches_the_disk(encoding: str, place: str) -> None:
-    """A known secret is found in hexadecimal and in other letters, too."""
+    """A known secret is found also in hexadecimal digits and in another case."""
     _assert_kept_without(TOKEN, ONLY_KNOWN[encoding](TOKEN), place)
 
 
@@ -138,7 +138,7 @@ def test_no_known_secret_reaches_the_disk(encoding: str, place: str) -> None:
     st.sampled_from(["as it is", "in JSON", "in XML", "in CDATA", "percent"]),
 )
 def test_what_has_a_secrets_name_reaches_the_disk_nowhere(text: str, name: str, encoding: str) -> None:
-    """Once its name said that it is a secret, it is none of the other places either, nor of earlier files."""
+    """Once a name marks a value as secret, the value is removed everywhere, including earlier files."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made) / "kept"
         recorder = Recorder(folder)
@@ -186,7 +186,7 @@ def _assert_kept_without(secret: str, written: str, place: str) -> None:
 @every("place", ["member", "attribute", "element", "text", "CDATA"])
 @every("encoding", ["as it is", "percent", "XML", "in JSON", "in an address"])
 def test_what_can_be_scrubbed_is_written(place: str, encoding: str) -> None:
-    """The usual places and encodings cost no file."""
+    """Secrets in the usual places and encodings do not prevent recording."""
     bodies = {
         "member": ("application/json", '{"a":%s}'),
         "attribute": ("text/xml", "<a b='%s'/>"),
@@ -205,7 +205,7 @@ def test_what_can_be_scrubbed_is_written(place: str, encoding: str) -> None:
 
 
 def test_public_addresses_and_names_are_replaced_by_the_same_ones(tmp_path: Path) -> None:
-    """An address and its plex.direct name are replaced consistently, over all files; local ones stay."""
+    """An address and its plex.direct name are replaced consistently across files; local ones stay."""
     recorder = Recorder(tmp_path)
     body = {
         "publicAddress": "8.8.4.4",
@@ -238,7 +238,7 @@ def test_public_addresses_and_names_are_replaced_by_the_same_ones(tmp_path: Path
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX's")
 def test_only_its_owner_can_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folders are 0700 and files 0600 from their first byte, whatever the mask."""
+    """Folders are 0700 and files 0600 from their first byte, whatever the umask."""
     monkeypatch.setattr(os, "replace", lambda *_: None)
     before = os.umask(0)
     try:
@@ -253,7 +253,7 @@ def test_only_its_owner_can_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_what_cannot_be_looked_into_is_not_written(tmp_path: Path) -> None:
-    """Archives, and pictures and bytes with a known secret or one with a form in them; other pictures are."""
+    """Archives are not written, nor binary data with a known or recognisable secret; other pictures are."""
     recorder = Recorder(tmp_path, (TOKEN,))
     picture = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
     assert recorder.record_path("/good", {}, "image/png", picture)
@@ -283,7 +283,7 @@ def test_what_cannot_be_looked_into_is_not_written(tmp_path: Path) -> None:
     ],
 )
 def test_secrets_in_broken_or_misnamed_answers_are_not_written(tmp_path: Path, media_type: str, body: bytes) -> None:
-    """A secret with its name is not written: as an element, in a text with a wrong byte, cut off or misnamed."""
+    """A named secret is not written from an element, or from a broken, truncated or mislabelled text."""
     secret = "Zk3xQw9LmNpRsTuVbYc1"
     Recorder(tmp_path).record_path("/a", {}, media_type, body % secret.encode())
     assert secret.lower() not in on_disk(tmp_path)
@@ -291,7 +291,7 @@ def test_secrets_in_broken_or_misnamed_answers_are_not_written(tmp_path: Path, m
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "iso-8859-1", "utf-8-sig"])
 def test_texts_of_other_encodings_are_read(tmp_path: Path, encoding: str) -> None:
-    """They are written as UTF-8, which is what they say of themselves then."""
+    """They are written as UTF-8, and declare it."""
     text = f"<?xml version='1.0' encoding='{encoding}'?><a t='{TOKEN}' e='me@mail.example'>café</a>"
     file = Recorder(tmp_path, (TOKEN,)).record_path("/a", {}, "text/xml", text.encode(encoding))
     assert file
@@ -300,7 +300,7 @@ def test_texts_of_other_encodings_are_read(tmp_path: Path, encoding: str) -> Non
 
 
 def test_addresses_of_people_are_replaced_by_the_same_ones(tmp_path: Path) -> None:
-    """Each e-mail address becomes another, also one that looks like ours and was none of ours."""
+    """Each e-mail address is replaced, also one that looks like a substitute but is not."""
     recorder = Recorder(tmp_path)
     for name in ("a", "b"):
         recorder.record_path(f"/{name}", {}, "application/json", b'["me@mail.example", "tom@example.test"]')
@@ -309,7 +309,7 @@ def test_addresses_of_people_are_replaced_by_the_same_ones(tmp_path: Path) -> No
 
 
 def test_unknown_types_are_scrubbed_as_text(tmp_path: Path) -> None:
-    """A type that nobody knows is a text if it reads as one."""
+    """An unknown media type is a text if it can be decoded as one."""
     body = f"Authorization: Bearer {TOKEN[::-1]}\nCookie: a=1; session={TOKEN[1:]}\nx={TOKEN}\n".encode()
     file = Recorder(tmp_path, (TOKEN,)).record_path("/log", {}, "application/x-log", body)
     assert file
@@ -317,7 +317,7 @@ def test_unknown_types_are_scrubbed_as_text(tmp_path: Path) -> None:
 
 
 def test_what_a_request_sent_is_known(tmp_path: Path) -> None:
-    """Tokens, cookies and authorization of a request, in fields or parameters, are in no answer's file."""
+    """Tokens, cookies and authorization of a request, in header fields or parameters, are in no recorded file."""
     sent = {
         "X_Plex_Token": "Aa1-firstT0kenOfAll_",
         "Cookie": "session=Bb2longEnough",
@@ -331,7 +331,7 @@ def test_what_a_request_sent_is_known(tmp_path: Path) -> None:
 
 
 def test_the_secrets_of_a_world_are_known() -> None:
-    """Passwords and tokens of accounts, servers and shares."""
+    """These are the passwords and tokens of accounts, servers and shares."""
     world = World.demo()
     found = set(find_secrets(world))
     for account in world.accounts:
@@ -343,7 +343,7 @@ def test_the_secrets_of_a_world_are_known() -> None:
 
 
 def test_ordinary_words_stay() -> None:
-    """Titles, keys, file names and numbers are what a recording is for."""
+    """Titles, keys, file names and numbers stay."""
     for text in (
         '{"title":"token of love","key":"/library/metadata/7","guid":"plex://movie/5d776825880197001ec9038e","pinned":true}',
         '<a title="The Password" codec="h264" languageCode="eng" file="/media/films/Secret (1999).mkv" time="12:30"/>',
@@ -355,7 +355,7 @@ def test_ordinary_words_stay() -> None:
 def test_many_answers_with_secrets_of_their_own_are_recorded_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file is looked through once for each secret: twice the answers are at most six times the work, not eight."""
+    """A file is searched once for each secret: twice the responses are at most six times the work, not eight."""
     looked = 0
     found_in = KnownSecrets.is_found_in
 
@@ -376,7 +376,7 @@ def test_many_answers_with_secrets_of_their_own_are_recorded_in_time(
 
 
 def test_it_is_the_same_the_second_time() -> None:
-    """What was scrubbed once is not changed again."""
+    """Scrubbing a scrubbed text changes nothing."""
     scrubber = Scrubber((TOKEN,))
     text = json.dumps({"a": f"{TOKEN} 8.8.8.8 me@mail.example {DIGITS}.plex.direct", "authToken": "abcdef123456"})
     once: Any = scrubber.scrub(text)

@@ -1,4 +1,4 @@
-"""A media server that answers from a folder."""
+"""A media server that answers from a folder of replies."""
 
 from pathlib import Path
 from string import ascii_uppercase
@@ -20,7 +20,7 @@ FILMS = b'{"MediaContainer":{"size":0,"title1":"Films"}}'
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of replies: one in JSON only, one in both formats, one by its query, and a picture."""
+    """A folder of replies: one in JSON only, one in both formats, one with a query, and a picture."""
     made = tmp_path / "replies"
     (made / "library/sections/1").mkdir(parents=True)
     (made / "library/sections.json").write_bytes(SECTIONS)
@@ -47,7 +47,7 @@ def get(url: str, path: str, token: str = MIRA, accept: str = "application/json"
 
 
 def test_no_file_replaces_what_the_local_plex_answers_itself(attic: str, folder: Path) -> None:
-    """What the local Plex knows, the players included, stays its own answer, with a folder that has files for it."""
+    """The local Plex's routes, including the players', keep their answers even if the folder has files for them."""
     own = ("/identity", "/clients", "/clients/", "/accounts", "/devices", "/statistics/resources", "/myplex/account")
     before = [get(attic, path).json for path in own]
     for path in own:
@@ -62,7 +62,7 @@ def test_no_file_replaces_what_the_local_plex_answers_itself(attic: str, folder:
 
 
 def test_a_file_is_the_answer_to_its_path(attic: str) -> None:
-    """The bytes of the file, with the type of its ending and a media server's fields; also where Plex has a list."""
+    """The answer has the file's bytes, the media type of its extension, and a media server's header fields."""
     found = get(attic, "/library/sections")
     assert (200, "application/json", SECTIONS) == (found.status, found.headers["content-type"], found.body)
     assert "1.0" == found.headers["x-plex-protocol"]
@@ -73,7 +73,7 @@ def test_a_file_is_the_answer_to_its_path(attic: str) -> None:
 
 
 def test_accept_chooses_between_json_and_xml(attic: str) -> None:
-    """Where there are both; where there is one, it is the answer whatever is accepted."""
+    """If both exist, Accept decides; a single file is the answer whatever is accepted."""
     path = "/library/sections/1/all?type=1"
     assert FILMS == get(attic, path).body
     found = get(attic, path, accept="text/xml")
@@ -83,21 +83,21 @@ def test_accept_chooses_between_json_and_xml(attic: str) -> None:
 
 
 def test_the_query_counts_but_for_who_asks(attic: str) -> None:
-    """Sorted, without X-Plex-… parameters; what has no file of its own is answered by the path's."""
+    """Parameters are sorted, and those named X-Plex-… ignored; a query without a file gets the path's file."""
     assert FILMS == get(attic, "/library/sections/1/all?X-Plex-Product=me&type=1").body
     assert FILMS == get(attic, "/library/sections/1/all?type=1&X-Plex-Container-Start=0").body
     assert b'{"everything":true}' == get(attic, "/library/sections/1/all?type=4").body
 
 
 def test_head_is_get_without_body(attic: str) -> None:
-    """The length is that of the file."""
+    """The length is the file's."""
     found = get(attic, "/library/sections", method="HEAD")
     assert (200, str(len(SECTIONS)), b"") == (found.status, found.headers["content-length"], found.body)
 
 
 @pytest.mark.parametrize("token", ["", "not-anybodys-token-1", TOM])
 def test_nothing_without_a_good_token(attic: str, token: str) -> None:
-    """The real check comes first: 401, and no word of any file."""
+    """The token check comes first: 401, with no mention of any file."""
     for path in ("/library/sections", "/no/such/thing"):
         found = get(attic, path, token)
         assert 401 == found.status
@@ -105,13 +105,13 @@ def test_nothing_without_a_good_token(attic: str, token: str) -> None:
 
 
 def test_shares_and_transient_tokens_are_let_in(attic: str) -> None:
-    """Whoever the server lets in gets the answer."""
+    """Every client with access to the server gets the answer."""
     assert 200 == get(attic, "/library/sections", TOM_ON_ATTIC).status
     assert 200 == get(attic, "/library/sections", transient(attic, MIRA)).status
 
 
 def test_what_is_missing_is_named(attic: str) -> None:
-    """The 404 names the files that would be an answer: in the page, as HTML writes them, and the first in a field."""
+    """The 404 page lists the files that would answer, escaped for HTML, and a header field has the first one."""
     found = get(attic, "/library/metadata/7/children?b=<2>&a=1")
     assert (404, "text/html") == (found.status, found.headers["content-type"])
     assert "library/metadata/7/children@a=1&b=%3C2%3E.json" == found.headers["x-ticketstub-missing"]
@@ -121,7 +121,7 @@ def test_what_is_missing_is_named(attic: str) -> None:
 
 
 def test_its_own_calls_stay_the_local_plexs(attic: str, folder: Path) -> None:
-    """No file stands in for identity, tokens or owner: programs find the server that signed them in."""
+    """No file replaces identity, tokens or owner: clients find the server that they signed in to."""
     for name in ("identity.json", "security/token.json", "myplex/account.json", "accounts.json", "%2F.json"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b'{"forged":true}')
@@ -132,7 +132,7 @@ def test_its_own_calls_stay_the_local_plexs(attic: str, folder: Path) -> None:
 
 
 def test_links_out_of_the_folder_lead_nowhere(attic: str, folder: Path, tmp_path: Path) -> None:
-    """A link to a file or folder outside is as good as none; one inside is followed."""
+    """A link to a file or folder outside is ignored; one inside is followed."""
     (tmp_path / "secret.json").write_bytes(b"{}")
     (folder / "linked.json").symlink_to(tmp_path / "secret.json")
     (folder / "up").symlink_to(tmp_path)
@@ -144,7 +144,7 @@ def test_links_out_of_the_folder_lead_nowhere(attic: str, folder: Path, tmp_path
     "path", ["/../secret", "/%2e%2e/secret", "/..%2fsecret", "/library/..%5c..%5csecret", "/./library/sections", "/%00"]
 )
 def test_no_path_leads_out(attic: str, path: str, tmp_path: Path) -> None:
-    """However it is written: 404 (or 400), never a file beside the folder."""
+    """In any spelling it is 404 or 400, never a file outside the folder."""
     (tmp_path / "secret.json").write_bytes(b'{"secret":true}')
     found = get(attic, path)
     assert found.status in {400, 404}
@@ -153,12 +153,12 @@ def test_no_path_leads_out(attic: str, path: str, tmp_path: Path) -> None:
 
 
 def test_letters_count_as_they_are(attic: str) -> None:
-    """A path in other letters is another one, whatever the file system thinks."""
+    """Case matters, whatever the file system does."""
     assert 404 == get(attic, "/Library/Sections").status
 
 
 def test_a_file_that_is_too_long_is_said_to_be(attic: str, folder: Path) -> None:
-    """More than 16 MiB are not answered."""
+    """A file longer than 16 MiB is not served."""
     with (folder / "long.bin").open("wb") as long:
         long.truncate(MAX_BODY_BYTES + 1)
     found = get(attic, "/long")
@@ -171,7 +171,7 @@ METHODS = st.text(f"{ascii_uppercase}-", max_size=16)  # the server's parser let
 
 @given(st.text(max_size=40), st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3), METHODS)
 def test_no_name_leads_out_of_the_folder(path: str, query: dict[str, str], method: str) -> None:
-    """Whatever is asked for, its file's name is made of harmless pieces and stays below the folder."""
+    """Whatever the request, its file name has only harmless segments and stays below the folder."""
     name = build_reply_name(f"/{path}", query, method)
     pieces = name.split("/")
     assert all(pieces), name
@@ -184,13 +184,13 @@ def test_no_name_leads_out_of_the_folder(path: str, query: dict[str, str], metho
 
 @given(st.text(min_size=1, max_size=30), st.text(min_size=1, max_size=30))
 def test_two_paths_have_two_names(one: str, other: str) -> None:
-    """No two pieces of a path share a file."""
+    """No two path segments share a file name."""
     one, other = one.replace("/", ""), other.replace("/", "")
     assert (one == other) == (build_reply_name(f"/x{one}", {}) == build_reply_name(f"/x{other}", {}))
 
 
 def test_names_are_the_documented_ones() -> None:
-    """Examples, written out."""
+    """Examples from the documentation."""
     assert "library/sections/1/all@sort=titleSort%3Adesc&type=1" == build_reply_name(
         "/library/sections/1/all", {"type": "1", "sort": "titleSort:desc"}
     )
@@ -202,7 +202,7 @@ def test_names_are_the_documented_ones() -> None:
 
 
 def test_a_world_says_where_the_folder_is(tmp_path: Path) -> None:
-    """Beside the world's file where it is relative; one that is not there is a fault."""
+    """A relative folder is next to the world file; a missing one is an error."""
     (tmp_path / "replies").mkdir()
     text = '[[media_server]]\nname = "Attic"\nclaimed = false\nreplies = "replies"\n'
     (tmp_path / "world.toml").write_text(text)
@@ -223,7 +223,7 @@ def test_a_world_says_where_the_folder_is(tmp_path: Path) -> None:
     ],
 )
 def test_what_does_not_go_together_is_a_fault(keys: dict[str, object], fault: str) -> None:
-    """Each faulty key is named, and no value is repeated."""
+    """Each faulty key is named, and no value is repeated in the message."""
     with pytest.raises(WorldError) as raised:
         World.from_dict({"media_server": [{"name": "Attic", "claimed": False, **keys}]})
     assert fault in str(raised.value)

@@ -55,7 +55,7 @@ XML = (
 
 
 class Real(ThreadingHTTPServer):
-    """A media server that is none of ours: answers as it is told, and notes what it is asked."""
+    """A stand-in for a real media server: it answers as configured and records what it is asked."""
 
     daemon_threads = True
 
@@ -119,7 +119,7 @@ def get(url: str, path: str, token: str = MIRA, method: str = "GET", **headers: 
 
 @pytest.mark.parametrize("place", [f"/echo/{MIRA}", f"/echo;X-Plex-Token={MIRA}", f"/echo/%2558{MIRA[1:]}"])
 def test_a_token_in_a_path_is_not_logged(real: Real, start: Start, place: str) -> None:
-    """The log has the path of what is passed on, but not where the asker's token stands in it."""
+    """The log has the path of a forwarded request, unless the path contains the client's token."""
     logged: list[str] = []
     attic = start(world=described(real), on_answer=lambda *line: logged.append(line[1])).media_server("Attic").url
     get(attic, "/echo")
@@ -128,7 +128,7 @@ def test_a_token_in_a_path_is_not_logged(real: Real, start: Start, place: str) -
 
 
 def test_what_is_not_known_here_is_passed_on(attic: str, real: Real) -> None:
-    """Path and query as they were sent, with the upstream's token; status, type and body come down."""
+    """Path and query go up unchanged, with the upstream's token; status, media type and body come back."""
     found = get(
         attic, "/library/sections/1/all?type=1&sort=titleSort%3Adesc", **{"X-Plex-Product": "me", "Range": "bytes=0-"}
     )
@@ -146,7 +146,7 @@ def test_what_is_not_known_here_is_passed_on(attic: str, real: Real) -> None:
 
 
 def test_the_local_plexs_own_calls_are_not(attic: str, real: Real) -> None:
-    """Who it is and who may ask is not the upstream's to say."""
+    """Identity and access are answered by the local Plex, not by the upstream."""
     for path in ("/", "/identity", "/accounts", "/security/token?type=delegation&scope=all", "/myplex/account"):
         assert 200 == get(attic, path).status
     assert [] == real.asked
@@ -156,14 +156,14 @@ def test_the_local_plexs_own_calls_are_not(attic: str, real: Real) -> None:
 
 @pytest.mark.parametrize("token", ["", "not-anybodys-token-1"])
 def test_nothing_is_passed_on_without_a_good_token(attic: str, real: Real, token: str) -> None:
-    """401 from the local Plex itself."""
+    """The local Plex itself answers 401."""
     assert 401 == get(attic, "/library/sections", token).status
     assert [] == real.asked
 
 
 @pytest.mark.parametrize("kind", ["account", "shared", "transient"])
 def test_the_askers_token_never_goes_up(attic: str, real: Real, kind: str) -> None:
-    """A parameter that is the asker's token is dropped, also in an address within a parameter, and so are fields."""
+    """Parameters and header fields with the client's token are dropped, also inside a URL within a parameter."""
     token = {"account": MIRA, "shared": TOM_ON_ATTIC}.get(kind) or transient(attic, MIRA)
     within = quote(f"/library/parts/1?X-Plex-Token={token}&a=1", safe="")
     for path in (
@@ -194,7 +194,7 @@ def test_the_askers_token_never_goes_up(attic: str, real: Real, kind: str) -> No
     ],
 )
 def test_the_upstreams_token_cannot_be_asked_for(attic: str, real: Real, place: str) -> None:
-    """The asker's token in any other place is refused: no query ever has the upstream's token in its place."""
+    """The client's token in any other place is refused, so that no query ever gets the upstream's token there."""
     packed = b64encode(b"a" + MIRA.encode()).decode().rstrip("=")
     for written in (
         MIRA,
@@ -211,7 +211,7 @@ def test_the_upstreams_token_cannot_be_asked_for(attic: str, real: Real, place: 
 
 
 def test_an_askers_token_in_disguise_is_refused(attic: str, real: Real) -> None:
-    """Percent-encoded letters hide nothing: 400, and nothing goes up."""
+    """A percent-encoded token is recognised: 400, and nothing is forwarded."""
     hidden = "".join(f"%{ord(letter):02X}" for letter in MIRA)
     assert 400 == get(attic, f"/photo?url={hidden}").status
     assert 400 == get(attic, f"/photo?url={quote(hidden, safe='')}").status
@@ -219,7 +219,7 @@ def test_an_askers_token_in_disguise_is_refused(attic: str, real: Real) -> None:
 
 
 def test_the_upstreams_token_never_comes_down(attic: str, real: Real) -> None:
-    """Neither in a body, where the asker's own stands in its place, nor in a field."""
+    """A body has the client's token in its place, and header fields do not contain it."""
     real.fields |= {
         "Cache-Control": f"private, x={UP}",
         "X-Secret": UP,
@@ -252,7 +252,7 @@ ECHOES = {
 
 
 def decoded(body: bytes) -> str:
-    """Read a body as somebody would who looks for a secret in it."""
+    """Return a body in every decoding in which one could search it for a secret."""
     seen = [body.decode("utf-8", "replace")]
     for _ in range(4):
         seen.append(re.sub(r"\\+u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), unescape(unquote(seen[-1]))))
@@ -268,7 +268,7 @@ def decoded(body: bytes) -> str:
 
 @pytest.mark.parametrize("echo", ECHOES)
 def test_an_echo_of_the_upstreams_token_does_not_come_down(attic: str, real: Real, echo: str) -> None:
-    """In whatever encoding an upstream's answer has its token, in body or fields, the asker does not get it."""
+    """Whatever the encoding of the upstream's token in body or header fields, the client does not get it."""
     assert UP.lower() in decoded(ECHOES[echo].encode()) or echo == "a mixture"
     for status in (200, 404, 500):
         real.status, real.body = status, f"<a b='x{ECHOES[echo]}y'>".encode()
@@ -282,7 +282,7 @@ def test_an_echo_of_the_upstreams_token_does_not_come_down(attic: str, real: Rea
 
 
 def test_an_echo_that_cannot_be_replaced_is_a_502(attic: str, real: Real) -> None:
-    """In lines of Base64, in an archive, or compressed in an unknown way, it is not passed on."""
+    """In lines of Base64, in an archive or in an unknown compression, the response is not forwarded."""
     packed = b64encode(UP.encode()).decode()
     real.body = f"{packed[:9]}\r\n{packed[9:]}".encode()
     assert (502, True) == (get(attic, "/a").status, b"cannot be replaced" in get(attic, "/a").body)
@@ -296,7 +296,7 @@ def test_an_echo_that_cannot_be_replaced_is_a_502(attic: str, real: Real) -> Non
 
 
 def test_no_token_is_got_piece_by_piece(attic: str, real: Real) -> None:
-    """Of a text no part is passed on, whatever part was asked for: each half would hold half of the token."""
+    """No range of a text is forwarded: each half could contain half of the token."""
     real.status = 206
     assert 206 == get(attic, "/a", Range="bytes=0-9").status
     assert ["bytes=0-9", None] == [headers.get("range") for _, _, headers in real.asked]
@@ -308,7 +308,7 @@ def test_no_token_is_got_piece_by_piece(attic: str, real: Real) -> None:
 
 @pytest.mark.parametrize("origin", [None, "http://evil.example", "http://127.0.0.1:1"])
 def test_being_on_this_machine_is_no_way_upstream(attic: str, real: Real, start: Start, origin: str | None) -> None:
-    """A server that lost its owner lets its machine in, but asks nothing upstream for anybody: 401."""
+    """An unclaimed server lets its own machine in, but forwards nothing: 401."""
     plex = start(world=described(real))
     url = plex.media_server("Attic").url
     headers = {"Accept": "application/json", **({"Origin": origin} if origin else {})}
@@ -321,7 +321,7 @@ def test_being_on_this_machine_is_no_way_upstream(attic: str, real: Real, start:
 
 
 def test_an_upstream_needs_an_owner(real: Real) -> None:
-    """`claimed = false` beside `upstream` is a fault of the world, told by its path."""
+    """`claimed = false` together with `upstream` is an error in the world, with its path."""
     with pytest.raises(WorldError) as raised:
         World.from_dict({"media_server": [{"name": "Attic", "claimed": False, "upstream": real.url}]})
     assert "media_server[0].claimed: conflicts with upstream" in str(raised.value)
@@ -329,7 +329,7 @@ def test_an_upstream_needs_an_owner(real: Real) -> None:
 
 @pytest.mark.parametrize("path", ["@198.51.100.1/", "http://198.51.100.1/", "1/", ""])
 def test_no_path_leads_to_another_host(path: str) -> None:
-    """What does not begin with a slash could be read as a part of the host: refused."""
+    """A target that does not begin with a slash could extend the host: refused."""
     scope: Scope = {
         "method": "GET",
         "path": path,
@@ -357,7 +357,7 @@ def test_no_path_leads_to_another_host(path: str) -> None:
 def test_what_the_upstream_says(
     attic: str, real: Real, status: int, fields: dict[str, str], answered: int, why: bytes
 ) -> None:
-    """Its statuses come down, but for those that would be about somebody's sign-in, or lead elsewhere."""
+    """Its status is forwarded, except those about sign-in and redirects to elsewhere."""
     real.status, real.fields = status, {**real.fields, **fields}
     found = get(attic, "/library/onDeck")
     assert answered == found.status
@@ -366,7 +366,7 @@ def test_what_the_upstream_says(
 
 
 def test_an_upstream_that_is_not_there_is_a_502(real: Real, start: Start) -> None:
-    """A page says what cannot be reached."""
+    """The page says what cannot be reached."""
     told = described(real)
     told["media_server"][0]["upstream"] = "http://127.0.0.1:1"
     found = get(start(world=told).media_server("Attic").url, "/library/onDeck")
@@ -383,7 +383,7 @@ def test_an_upstream_that_is_not_there_is_a_502(real: Real, start: Start) -> Non
     ],
 )
 async def test_an_upstream_that_speaks_no_http_is_told_in_words(scheme: str, answer: bytes, why: str) -> None:
-    """What is wrong is said in words, never by a class of a library."""
+    """The error is described in words, never by a library's class name."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -397,7 +397,7 @@ async def test_an_upstream_that_speaks_no_http_is_told_in_words(scheme: str, ans
 
 
 async def test_an_upstream_without_an_address_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that cannot be looked up is said to be that."""
+    """The message says that the name could not be looked up."""
 
     def unknown(*_asked: object, **_named: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -408,7 +408,7 @@ async def test_an_upstream_without_an_address_is_told_in_words(monkeypatch: pyte
 
 
 async def test_an_upstream_that_takes_too_long_is_a_504(real: Real) -> None:
-    """The time is bounded, whatever it does."""
+    """The time is bounded, whatever the upstream does."""
     real.seconds = 0.3
     with pytest.raises(UpstreamError, match=r"did not answer within 0\.05 seconds") as raised:
         await Upstream(WorldMediaServer(name="Attic", upstream=real.url), seconds=0.05).fetch("GET", "/", {})
@@ -416,7 +416,7 @@ async def test_an_upstream_that_takes_too_long_is_a_504(real: Real) -> None:
 
 
 async def test_more_than_the_most_is_not_passed_on(real: Real) -> None:
-    """16 MiB and not a byte more."""
+    """16 MiB are forwarded, and not a byte more."""
     real.body = b" " * (MAX_BODY_BYTES + 1)
     with pytest.raises(UpstreamError, match="more than 16777216 bytes"):
         await Upstream(WorldMediaServer(name="Attic", upstream=real.url)).fetch("GET", "/", {})
@@ -427,13 +427,13 @@ async def test_more_than_the_most_is_not_passed_on(real: Real) -> None:
 
 
 async def test_addresses_outside_are_not_asked() -> None:
-    """Nothing is sent to a public address unless the world allows it."""
+    """Nothing is sent to a public address unless the world allows that."""
     with pytest.raises(UpstreamError, match="upstream_outside in a world"):
         await Upstream(WorldMediaServer(name="Attic", upstream="http://192.88.99.1:9")).fetch("GET", "/", {})
 
 
 def test_only_reading_is_passed_on(attic: str, real: Real, start: Start) -> None:
-    """Other methods are 405, unless the world passes them on: then without a body."""
+    """Other methods are 405 unless the world allows them; then they are forwarded without a body."""
     assert 405 == get(attic, "/:/scrobble?key=1", method="PUT").status
     assert [] == real.asked
     writing = start(world=described(real, upstream_writes=True)).media_server("Attic").url
@@ -443,14 +443,14 @@ def test_only_reading_is_passed_on(attic: str, real: Real, start: Start) -> None
 
 
 def test_head_is_asked_as_get(attic: str, real: Real) -> None:
-    """The length is that of the body; the body is not sent."""
+    """The length is the body's; the body is not sent."""
     found = get(attic, "/library/onDeck", method="HEAD")
     assert (200, b"", "GET") == (found.status, found.body, real.asked[0][0])
     assert int(found.headers["content-length"]) > 100
 
 
 def test_what_comes_down_is_recorded_and_served(real: Real, start: Start, tmp_path: Path) -> None:
-    """A run with an upstream writes a folder that serves the same program without it, with no secret in any file."""
+    """A recording made with an upstream serves the same client without it, and no file has a secret."""
     folder = tmp_path / "recorded"
     with_it = start(world=described(real), record=folder).media_server("Attic").url
     path = f"/library/sections/1/all?type=1&X-Plex-Token={MIRA}"
@@ -485,7 +485,7 @@ def test_what_comes_down_is_recorded_and_served(real: Real, start: Start, tmp_pa
 def test_what_is_not_recorded_is_said(
     real: Real, start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An answer that cannot be scrubbed is one warning with its path, without query and secrets; others are none."""
+    """A response that cannot be scrubbed gives one warning with its path, without query and secrets."""
     attic = start(world=described(real), record=tmp_path).media_server("Attic").url
     get(attic, "/library/sections")
     assert [] == caplog.records
@@ -500,7 +500,7 @@ def test_what_is_not_recorded_is_said(
 
 
 def test_a_name_holds_no_secret_either(tmp_path: Path) -> None:
-    """What is scrubbed in a body is scrubbed in the name of its file."""
+    """Secrets are removed from file names as from bodies."""
     recorder = Recorder(tmp_path, (UP,))
     file = recorder.record_path("/photo", {"url": f"/x?X-Plex-Token={UP}"}, "image/jpeg", b"\xff\xd8")
     assert file
@@ -518,7 +518,7 @@ DATA = st.recursive(
 
 @given(DATA)
 def test_scrubbed_json_is_still_json(data: Any) -> None:
-    """Whatever the texts hold, what is written can be read, and tokens by name are gone."""
+    """Whatever the texts contain, the output is valid JSON, and named tokens are gone."""
     for ascii_only in (True, False):
         found = json.loads(Scrubber().scrub(json.dumps(data, ensure_ascii=ascii_only)))
         assert type(found) is type(data)
@@ -527,7 +527,7 @@ def test_scrubbed_json_is_still_json(data: Any) -> None:
 
 
 def test_scrubbing_takes_no_time_on_what_looks_like_much() -> None:
-    """Many letters are a matter of moments, whatever patterns begin in them; by their square they would be minutes."""
+    """Long texts take linear time whatever patterns they begin: quadratic time would be minutes."""
     for text in (
         "a" * 200_000,
         "token" * 40_000,
@@ -542,5 +542,5 @@ def test_scrubbing_takes_no_time_on_what_looks_like_much() -> None:
 
 
 def test_no_token_shows() -> None:
-    """Neither in a world's repr nor in a fault."""
+    """It is neither in a world's repr nor in an error."""
     assert UP not in repr(WorldMediaServer(name="Attic", upstream="http://host", upstream_token=Token(UP)))

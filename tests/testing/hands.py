@@ -1,4 +1,4 @@
-"""Two ways to a tester's verbs, and three programs under test, each with the same few methods.
+"""Two ways to run a tester's commands, and three programs under test, each with the same few methods.
 
 Rule: `OverHttp` and `Raw` use nothing of the library: they are what a test suite and a program in another language
 have. What a program sees is told in one word or number: a status, what a PIN is, or how its connection failed.
@@ -28,10 +28,10 @@ PATIENT = 60.0
 
 
 class Verbs(Protocol):
-    """A way to the verbs: by name, with what the control API calls their members."""
+    """A way to run commands, by their paths and members in the control API."""
 
     def do(self, verb: str, **order: Any) -> Any:
-        """Do it, and return what it tells."""
+        """Run a command and return its result."""
         ...
 
 
@@ -104,7 +104,7 @@ class Program(Protocol):
 
 
 class Ours:
-    """Our own client, without sockets or over them."""
+    """The library's client, in process or over sockets."""
 
     def __init__(self, client: Plex) -> None:
         self._client = client
@@ -154,7 +154,7 @@ def _failure(outcome: Err) -> Seen:
 
 
 def client_of(plex: LocalPlexController, *, sockets: bool) -> Plex:
-    """Make our own client, as somebody else's program has it or as the fixtures do."""
+    """Create the library's client, over sockets or as the fixtures do."""
     once = Retry(attempts=1)
     if not sockets:
         return plex.client(signed_in=False, retry=once, timeout=PATIENT, connect_timeout=SOON)
@@ -163,7 +163,7 @@ def client_of(plex: LocalPlexController, *, sockets: bool) -> Plex:
 
 
 class Raw:
-    """Sockets, and JSON read as it comes."""
+    """Plain sockets and JSON."""
 
     def __init__(self, plex: LocalPlexController) -> None:
         self._url = plex.url

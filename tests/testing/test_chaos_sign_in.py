@@ -1,4 +1,4 @@
-"""Our own client against a local Plex of which a share of the calls goes wrong (F-CL-3)."""
+"""The library's client against a local Plex on which a share of the calls fails (F-CL-3)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RUNS = 1000
 
 
 class Restless:
-    """A transport that never sleeps: what waits for seconds is asked again at once."""
+    """A transport that does not sleep: retries follow at once."""
 
     def __init__(self, plex: LocalPlexController) -> None:
         self._inner = InProcessTransport(plex.create_in_process_app())
@@ -53,7 +53,7 @@ def stage() -> Iterator[LocalPlexController]:
 
 
 def sign_in(plex: LocalPlexController, transport: Any) -> str:
-    """Sign in by PIN, and say how it went: signed in, or the error's name."""
+    """Sign in by PIN, and return the outcome: signed in, or the error's name."""
     try:
         client = plex.client(signed_in=False, transport=transport, device=DEVICE)
         begun = client.begin_sign_in()
@@ -65,7 +65,7 @@ def sign_in(plex: LocalPlexController, transport: Any) -> str:
 
 
 def test_a_sign_in_survives_one_call_of_twenty_going_wrong(stage: LocalPlexController) -> None:
-    """Of 1,000 sign-ins by PIN with 5 % chaos at least 999 succeed, and the others end in a typed error."""
+    """Of 1,000 sign-ins by PIN with 5 % chaos, at least 999 succeed, and the others end in a typed error."""
     stage.reset()
     stage.chaos(0.05, seed=7, longest=0)
     transport = Restless(stage)
@@ -75,7 +75,7 @@ def test_a_sign_in_survives_one_call_of_twenty_going_wrong(stage: LocalPlexContr
 
 
 def test_a_sign_in_under_heavy_chaos_ends_in_a_typed_error_or_succeeds(stage: LocalPlexController) -> None:
-    """With half of the calls disturbed every sign-in still ends, signed in or with one of our errors."""
+    """With chaos for half of the calls, every sign-in still ends, with success or one of the library's errors."""
     stage.reset()
     stage.chaos(0.5, seed=11, longest=0)
     outcomes = Counter(sign_in(stage, Restless(stage)) for _ in range(100))
@@ -85,7 +85,7 @@ def test_a_sign_in_under_heavy_chaos_ends_in_a_typed_error_or_succeeds(stage: Lo
 
 
 async def test_async_sign_ins_survive_too(stage: LocalPlexController) -> None:
-    """The async façade does as the sync one."""
+    """The async façade behaves like the sync one."""
     stage.reset()
     stage.chaos(0.05, seed=7, longest=0)
     client = stage.async_client(signed_in=False, transport=AsyncRestless(stage.create_in_process_app()), device=DEVICE)
@@ -97,7 +97,7 @@ async def test_async_sign_ins_survive_too(stage: LocalPlexController) -> None:
 
 
 def test_a_password_is_never_sent_twice_under_chaos(stage: LocalPlexController) -> None:
-    """Whatever goes wrong with its answer, a sign-in by password reaches plex.tv once (see options.md, `retry`)."""
+    """Whatever happens to its response, a sign-in by password reaches plex.tv once (see options.md, `retry`)."""
     stage.reset()
     stage.account("kim", password="quiet-anchor-12")
     stage.chaos(1.0, seed=5, longest=0)
@@ -113,7 +113,7 @@ def test_a_password_is_never_sent_twice_under_chaos(stage: LocalPlexController) 
 
 
 def test_the_same_seed_is_the_same_sequence() -> None:
-    """A sequence is its seed's, starts again with `restart`, and has all kinds in about equal shares."""
+    """A seed determines the sequence; `restart` starts it again; all kinds have about equal shares."""
     first, again, other = (Chaos(0.3, seed) for seed in (7, 7, 8))
     drawn = [first.draw_fault() for _ in range(4000)]
     assert drawn == [again.draw_fault() for _ in range(4000)]
@@ -132,6 +132,6 @@ def test_the_same_seed_is_the_same_sequence() -> None:
     "wrong", [{"share": -0.1}, {"share": 1.1}, {"share": float("nan")}, {"share": 0.1, "longest": -1}]
 )
 def test_a_share_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
-    """Chaos takes a share from 0 to 1 and waits of up to a minute."""
+    """A share outside 0 to 1 and a delay beyond a minute are refused."""
     with pytest.raises(ValueError, match="0 to"):
         Chaos(**wrong)

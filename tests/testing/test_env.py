@@ -1,4 +1,4 @@
-"""`local_plex.env`: programs that a test starts find the local Plex in Plex's place, with nothing pointed anywhere."""
+"""`local_plex.env`: programs that a test starts find the local Plex in Plex's place, without any configuration."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _stage(plex_in_hand: LocalPlexController) -> LocalPlexController:
 
 
 def ran(stage: LocalPlexController, program: str, url: str = USER) -> str:
-    """Run a program of Python's or the shell's with an address and a token, where another proxy was in use."""
+    """Run a Python or shell program with a URL and a token, in an environment that had another proxy."""
     start = ["sh", "-c", program] if program is BY_CURL else [sys.executable, "-c", program]
     elsewhere = {"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "plex.tv", "no_proxy": "plex.tv"}
     given = {**os.environ, **elsewhere, **stage.env}
@@ -87,7 +87,7 @@ def ran(stage: LocalPlexController, program: str, url: str = USER) -> str:
     ],
 )
 def test_programs_of_others_ask_plex_tv_and_are_answered_here(stage: LocalPlexController, program: str) -> None:
-    """https://plex.tv is the local Plex, which saw the request, also after a reset."""
+    """https://plex.tv is the local Plex, which logs the request, also after a reset."""
     for _ in range(2):
         assert '"username":"mira_quill"' in ran(stage, program).replace(" ", "")
         assert [("/api/v2/user", 200)] == [(each.path, each.status) for each in stage.requests]
@@ -95,14 +95,14 @@ def test_programs_of_others_ask_plex_tv_and_are_answered_here(stage: LocalPlexCo
 
 
 def test_media_servers_are_found_by_https(stage: LocalPlexController) -> None:
-    """Each is listed by its name below plex.direct, and answers there."""
+    """Each is listed with its name below plex.direct, and answers there."""
     attic = stage.media_server("Attic")
     assert f"{attic.https_url} Attic {attic.machine_identifier}" in ran(stage, MEDIA_SERVERS, "-").splitlines()
     assert {"plex.tv", "Attic"} <= {each.place for each in stage.requests}
 
 
 def test_clients_in_the_test_s_own_process_go_on_as_before(stage: LocalPlexController) -> None:
-    """Who asks by the address of the local Plex is told addresses that it reaches, in process and by sockets."""
+    """A client that uses the local Plex's own URL gets addresses that it can reach, in process and over sockets."""
     assert stage.env
     outside = Plex(plex_tv=stage.url, token=stage.token_for(), device=DEVICE)
     for client in (stage.client(), outside):
@@ -116,7 +116,7 @@ def test_clients_in_the_test_s_own_process_go_on_as_before(stage: LocalPlexContr
 
 
 def test_the_test_s_own_process_may_be_led_too(stage: LocalPlexController, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the variables set for the test, what reads them when it is used reaches the local Plex by Plex's name."""
+    """With the variables set in the test's process, libraries that read them reach the local Plex by Plex's name."""
     for name, value in stage.env.items():
         monkeypatch.setenv(name, value)
     ping = "https://plex.tv/api/v2/ping"
@@ -129,13 +129,13 @@ def test_the_test_s_own_process_may_be_led_too(stage: LocalPlexController, monke
 
 
 def test_nothing_else_is_reached(stage: LocalPlexController) -> None:
-    """Another host is refused by name; this machine's own addresses are not."""
+    """Another host is refused by name; this machine's own addresses are reached."""
     assert "example.com:443 is not Plex's" in ran(stage, BY_URLLIB, "https://example.com/")
     assert "mira_quill" in ran(stage, BY_URLLIB, f"{stage.url}/api/v2/user")
 
 
 def test_it_begins_with_the_first_use_and_ends_with_the_local_plex() -> None:
-    """Files are there for as long as the local Plex is, readable by their owner; afterwards nothing is said."""
+    """The files exist as long as the local Plex, readable by their owner only; afterwards `env` raises an error."""
     with local_plex() as plex:
         folder = Path(plex.env["TICKETSTUB_CA"]).parent
         assert plex.env == plex.env
@@ -148,7 +148,7 @@ def test_it_begins_with_the_first_use_and_ends_with_the_local_plex() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no SIGKILL")
 def test_nothing_is_left_where_the_tests_are_killed() -> None:
-    """A process of its own removes the folder."""
+    """A separate process removes the folder."""
     with subprocess.Popen([sys.executable, "-c", WAITING], stdout=subprocess.PIPE, text=True) as tests:
         assert tests.stdout is not None
         folder = Path(tests.stdout.readline().strip()).parent
@@ -162,7 +162,7 @@ def test_nothing_is_left_where_the_tests_are_killed() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="it has no fork")
 def test_a_process_that_was_forked_is_not_waited_for() -> None:
-    """A worker of the test's own that lives on keeps nothing from its end."""
+    """A forked worker that outlives the local Plex does not delay its end."""
     with local_plex() as plex:
         folder = Path(plex.env["TICKETSTUB_CA"]).parent
         child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)

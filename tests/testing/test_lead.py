@@ -80,7 +80,7 @@ LIBRARIES = [by_requests, by_urllib, by_httpx, by_httpx2, by_aiohttp, by_plex, b
 
 @pytest.mark.parametrize("ask", LIBRARIES, ids=lambda ask: ask.__name__.removeprefix("by_"))
 def test_a_library_finds_it_at_plex_tv(plex_in_hand: LocalPlexController, ask: Callable[[str], str]) -> None:
-    """Within `intercept()` a library that knows only https://plex.tv asks the local Plex, also twice in a row."""
+    """Within `intercept()` a library that knows only https://plex.tv reaches the local Plex, also twice in a row."""
     token = plex_in_hand.token_for("tom").reveal()
     for _ in range(2):
         plex_in_hand.requests.clear()
@@ -90,7 +90,7 @@ def test_a_library_finds_it_at_plex_tv(plex_in_hand: LocalPlexController, ask: C
 
 
 def test_everything_is_put_back(plex_in_hand: LocalPlexController, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Afterwards environment, urllib's opener and aiohttp's certificates are what they were, also after an error."""
+    """Afterwards the environment, urllib's opener and aiohttp's certificates are restored, also after an error."""
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setattr(urllib.request, "_opener", opener := urllib.request.build_opener())
@@ -106,7 +106,7 @@ def test_everything_is_put_back(plex_in_hand: LocalPlexController, monkeypatch: 
 
 
 def test_media_servers_are_found_by_their_names(plex_in_hand: LocalPlexController) -> None:
-    """What plex.tv lists leads to the media servers, by https and by their names below plex.direct."""
+    """The addresses that plex.tv lists lead to the media servers, by HTTPS and their names below plex.direct."""
     token = plex_in_hand.token_for().reveal()
     with plex_in_hand.intercept():
         listed = requests.get(
@@ -121,7 +121,7 @@ def test_media_servers_are_found_by_their_names(plex_in_hand: LocalPlexControlle
 
 
 def test_a_picture_is_found_at_its_address(plex_in_hand: LocalPlexController) -> None:
-    """The `thumb` of an account, an address at plex.tv, answers a picture to a program that just opens it."""
+    """An account's `thumb`, a URL at plex.tv, is a picture for a program that just opens it."""
     token = plex_in_hand.token_for().reveal()
     with plex_in_hand.intercept():
         thumb = requests.get(USER, headers=fields(token), timeout=30).json()["thumb"]
@@ -131,13 +131,13 @@ def test_a_picture_is_found_at_its_address(plex_in_hand: LocalPlexController) ->
 
 
 def test_nobody_else_is_reached(plex_in_hand: LocalPlexController) -> None:
-    """Other hosts are refused, so that a test cannot reach anybody by mistake."""
+    """Other hosts are refused, so that a test cannot reach the network by mistake."""
     with plex_in_hand.intercept(), pytest.raises(requests.exceptions.ProxyError):
         requests.get("https://somebody.example/", timeout=30)
 
 
 def test_threads_of_the_test_are_led_too(plex_in_hand: LocalPlexController) -> None:
-    """The variables are the process's: a thread that the test starts asks the local Plex, too."""
+    """The variables belong to the process: a thread that the test starts reaches the local Plex, too."""
     token, found = plex_in_hand.token_for("tom").reveal(), list[str]()
     with plex_in_hand.intercept():
         thread = threading.Thread(target=lambda: found.append(by_requests(token)))

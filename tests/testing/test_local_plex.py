@@ -1,4 +1,4 @@
-"""A local Plex in hand: what each verb does to clients, and that a reset leaves nothing of it."""
+"""A local Plex in a test: what each command does to clients, and that a reset undoes it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def stage(running: LocalPlexController) -> LocalPlexController:
 
 
 def test_worlds_are_taken_as_they_come(tmp_path: Path) -> None:
-    """A world is the demonstration's, a mapping, TOML text, a file or a `World`; a faulty one says what is wrong."""
+    """A world is the demonstration, a mapping, TOML text, a file or a `World`; a faulty one raises a WorldError."""
     text = '[[account]]\nusername = "ana"\nemail = "ana@example.test"\n'
     file = tmp_path / "world.toml"
     file.write_text(text, "utf-8")
@@ -76,7 +76,7 @@ def test_worlds_are_taken_as_they_come(tmp_path: Path) -> None:
 
 
 def test_nothing_is_hashed_before_it_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In memory no password is hashed at start, for a new account or at a reset; each is right all the same."""
+    """In memory no password is hashed at start, for a new account or at a reset; each still works."""
     monkeypatch.setattr(PasswordChecker, "hash_blocking", lambda _self, _password: pytest.fail("a password was hashed"))
     with local_plex() as plex:
         plex.add_account("nora", password="rainy-harbour-17")
@@ -89,7 +89,7 @@ def test_nothing_is_hashed_before_it_must_be(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_pin_is_approved_and_denied_by_whatever_names_it(stage: LocalPlexController) -> None:
-    """By id, by code in small letters too, by the PIN itself or a begun sign-in; for the first account or another."""
+    """By id, by code in any case, by the PIN itself or a pending sign-in; for the first account or another."""
     anyone = stage.client(signed_in=False)
     named: dict[str, Callable[[Pin], int | str | Pin]] = {
         "id": lambda pin: pin.id or 0,
@@ -107,7 +107,7 @@ def test_a_pin_is_approved_and_denied_by_whatever_names_it(stage: LocalPlexContr
 
 
 def test_a_denied_pin_ends_the_sign_in() -> None:
-    """Where the world tells a denied PIN as gone, who waits for it learns at once that somebody said no."""
+    """If the world treats a denied PIN as gone, a waiting client learns of the denial at once."""
     with local_plex({**PEOPLE, "answers": {"denied_pin": "not_found"}}) as plex:
         begun = plex.client(signed_in=False).begin_sign_in()
         plex.deny(begun)
@@ -116,7 +116,7 @@ def test_a_denied_pin_ends_the_sign_in() -> None:
 
 
 def test_what_cannot_be_approved_is_said(stage: LocalPlexController) -> None:
-    """An unknown PIN and account are a LookupError that names nothing secret; what was decided is decided."""
+    """An unknown PIN or account is a LookupError that names nothing secret; a decided PIN stays decided."""
     pin = stage.client(signed_in=False).pins.create()
     with pytest.raises(LookupError, match="no valid PIN"):
         stage.approve("ZZZZ" if pin.code != "ZZZZ" else "ZZZY")
@@ -133,7 +133,7 @@ def test_what_cannot_be_approved_is_said(stage: LocalPlexController) -> None:
 
 
 def test_a_call_is_refused_so_many_times_and_no_other(stage: LocalPlexController) -> None:
-    """The next calls of this kind get the status, Plex's code and message, and Retry-After; then it is as before."""
+    """The next calls of the kind get the status, Plex's code and message, and Retry-After; later ones succeed."""
     stage.refuse_next("POST /api/v2/users/signin", status=429, times=2, retry_after=7)
     assert 200 == get(stage.url, "/api/v2/ping", stage.token_for().reveal()).status
     for _ in range(2):
@@ -155,7 +155,7 @@ def test_a_call_is_refused_so_many_times_and_no_other(stage: LocalPlexController
 def test_a_refusal_is_written_as_the_place_writes_its_own(
     stage: LocalPlexController, path: str, accept: str, body: bytes
 ) -> None:
-    """In JSON, XML, or the older XML, as the client asked."""
+    """In JSON, XML or the older XML, as the client asked for."""
     stage.refuse_next(f"POST {path}", status=500, message="Busy today")
     refused = ask(stage.url, "POST", path, {"Accept": accept, "X-Plex-Client-Identifier": "c"})
     assert 500 == refused.status
@@ -163,7 +163,7 @@ def test_a_refusal_is_written_as_the_place_writes_its_own(
 
 
 def test_a_media_server_refuses_as_it_does_and_alone(stage: LocalPlexController) -> None:
-    """`at` names the place: the other one answers; a media server says no with its web page, or with a body given."""
+    """`at` selects the place; others answer. A media server refuses with its web page, or with the given body."""
     attic, toms = stage.media_server("Attic").url, stage.media_server("Toms").url
     stage.refuse_next("GET /identity", status=503, times=2, at="Attic")
     assert 200 == get(toms, "/identity").status
@@ -175,7 +175,7 @@ def test_a_media_server_refuses_as_it_does_and_alone(stage: LocalPlexController)
 
 
 def test_a_pattern_means_any_piece_and_any_method(stage: LocalPlexController) -> None:
-    """`{id}` is one piece, `*` any method; nothing of a refused call happens; what is no call is a ValueError."""
+    """`{id}` matches one segment, `*` any method; a refused call has no effect; a malformed pattern is a ValueError."""
     anyone = stage.client(signed_in=False)
     pin = anyone.pins.create()
     stage.approve(pin)
@@ -193,7 +193,7 @@ def test_a_pattern_means_any_piece_and_any_method(stage: LocalPlexController) ->
 
 
 def test_an_answer_is_delayed(stage: LocalPlexController) -> None:
-    """The next call of this kind waits, and the one after does not."""
+    """The next call of the kind waits, and the one after it does not."""
     stage.delay("GET /identity", 0.5)
     url = stage.media_server("Attic").url
     taken = []
@@ -207,7 +207,7 @@ def test_an_answer_is_delayed(stage: LocalPlexController) -> None:
 
 
 def test_the_clock_moves_forwards_until_a_reset(stage: LocalPlexController) -> None:
-    """A moved clock ends PINs and shows in Date; limits of pace have room again; a reset puts it back."""
+    """An advanced clock expires PINs, shows in Date and lets rate limits recover; a reset restores it."""
     anyone = stage.client(signed_in=False)
     begun = anyone.begin_sign_in()
     before = stage.now
@@ -226,7 +226,7 @@ def test_the_clock_moves_forwards_until_a_reset(stage: LocalPlexController) -> N
 
 
 def test_tokens_are_revoked_and_expire(stage: LocalPlexController) -> None:
-    """A revoked or expired token is unknown (401); one that is not alive cannot be ended."""
+    """A revoked or expired token is unknown (401); an invalid one cannot be revoked."""
     for end in (stage.revoke, stage.expire):
         token = stage.token_for("tom")
         plex = stage.client(signed_in=False).with_options(token=token)
@@ -241,7 +241,7 @@ def test_tokens_are_revoked_and_expire(stage: LocalPlexController) -> None:
 
 
 def test_transient_tokens_end_too(stage: LocalPlexController) -> None:
-    """What a media server gave out is ended by the same verbs."""
+    """Transient tokens of a media server are revoked by the same commands."""
     attic, token = stage.media_server("Attic").url, stage.token_for()
     for end in (stage.revoke, stage.expire):
         made = transient(attic, token.reveal())
@@ -251,7 +251,7 @@ def test_transient_tokens_end_too(stage: LocalPlexController) -> None:
 
 
 def test_a_jwt_expires_as_one_whose_time_is_over(stage: LocalPlexController) -> None:
-    """After `expire` plex.tv says 498 to a JWT, as it does seven days later."""
+    """After `expire` plex.tv answers a JWT with 498, as it does after seven days."""
     anyone = stage.client(signed_in=False)
     begun = anyone.begin_sign_in(device_key=DeviceKey.generate())
     stage.approve(begun)
@@ -265,7 +265,7 @@ def test_a_jwt_expires_as_one_whose_time_is_over(stage: LocalPlexController) -> 
 
 
 def test_a_pin_expires_before_its_time(stage: LocalPlexController) -> None:
-    """A PIN whose time was ended is gone at once."""
+    """An expired PIN is gone at once."""
     anyone = stage.client(signed_in=False)
     pin = anyone.pins.create()
     stage.expire(pin)
@@ -274,7 +274,7 @@ def test_a_pin_expires_before_its_time(stage: LocalPlexController) -> None:
 
 
 def test_accounts_are_found_made_and_given_passwords(stage: LocalPlexController) -> None:
-    """`account` finds or makes one; a password given signs it in; a faulty description is a WorldError."""
+    """`account` finds or creates an account; its password signs it in; a faulty description is a WorldError."""
     made = stage.account("nora", password="silver-thimble-3")
     assert ("nora", "nora@example.test") == (made.username, made.email)
     assert 201 == sign_in(stage.url, "nora", "silver-thimble-3").status
@@ -290,7 +290,7 @@ def test_accounts_are_found_made_and_given_passwords(stage: LocalPlexController)
 
 
 def test_a_verification_code_signs_in(stage: LocalPlexController) -> None:
-    """`code_for` is the code of now, and the next one comes half a minute later."""
+    """`code_for` returns the current code, and half a minute later the next one."""
     for _ in range(2):
         code = stage.code_for("vera")
         assert 201 == sign_in(stage.url, "vera", PASSWORDS["vera"], verificationCode=code).status
@@ -300,7 +300,7 @@ def test_a_verification_code_signs_in(stage: LocalPlexController) -> None:
 
 
 def test_what_came_in_is_told_without_secrets(stage: LocalPlexController) -> None:
-    """Method, path, route, status, fields and body are there; no token, password, code or cookie is."""
+    """The log has method, path, route, status, header fields and body, but no token, password, code or cookie."""
     sign_in(stage.url, "mira_quill", CANARIES[0], {"Cookie": f"a={CANARIES[1]}"}, verificationCode="123456")
     get(stage.url, f"/api/v2/user?X-Plex-Token={CANARIES[2]}", Referer=f"http://x.test/?t={CANARIES[1]}")
     ask(
@@ -330,7 +330,7 @@ def test_what_came_in_is_told_without_secrets(stage: LocalPlexController) -> Non
 
 
 def test_what_came_in_at_a_media_server_names_it(stage: LocalPlexController) -> None:
-    """A request is told with the server's name and its route, a refused one too."""
+    """A request is logged with the server's name and its route, also a refused one."""
     get(stage.media_server("Attic").url, "/security/token?type=delegation&scope=all")
     (only,) = stage.requests
     assert ("Attic", "/security/token", 401) == (only.place, only.template, only.status)
@@ -338,7 +338,7 @@ def test_what_came_in_at_a_media_server_names_it(stage: LocalPlexController) -> 
 
 
 def test_only_the_last_requests_are_kept(stage: LocalPlexController) -> None:
-    """A thousand are, and the oldest go first."""
+    """The log keeps a thousand requests, and drops the oldest."""
     client = stage.client(signed_in=False)
     for _ in range(1010):
         client.at(stage.media_server("Attic").url).identity()
@@ -346,7 +346,7 @@ def test_only_the_last_requests_are_kept(stage: LocalPlexController) -> None:
 
 
 def test_a_reset_leaves_nothing(stage: LocalPlexController) -> None:
-    """Accounts, tokens, PINs, passwords, transient tokens, refusals, chaos and requests are as at the start."""
+    """Accounts, tokens, PINs, passwords, transient tokens, refusals, chaos and requests are as at the start again."""
     attic, token = stage.media_server("Attic").url, stage.token_for()
     handed_on = transient(attic, token.reveal())
     stage.account("nora", password="silver-thimble-3")
@@ -368,7 +368,7 @@ def test_a_reset_leaves_nothing(stage: LocalPlexController) -> None:
 
 
 def test_a_known_token_of_the_world_lives_again_after_a_reset(stage: LocalPlexController) -> None:
-    """A world's own token that was signed out is alive again, and so is the account's record."""
+    """A world's own token that was signed out is valid again, and the account's data is restored."""
     stage.revoke(MIRA)
     assert 401 == get(stage.url, "/api/v2/user", MIRA).status
     stage.reset()
@@ -376,7 +376,7 @@ def test_a_known_token_of_the_world_lives_again_after_a_reset(stage: LocalPlexCo
 
 
 def test_a_reset_works_with_a_database_in_a_file(tmp_path: Path) -> None:
-    """What was changed in a file is as at the start, too."""
+    """Changes in a database file are undone, too."""
     with local_plex(world(), db=f"sqlite:///{tmp_path / 'plex.db'}") as plex:
         token = plex.token_for()
         plex.reset()
@@ -385,7 +385,7 @@ def test_a_reset_works_with_a_database_in_a_file(tmp_path: Path) -> None:
 
 
 def test_its_clock_may_be_the_tests_own() -> None:
-    """A clock that is given runs below the one that is moved."""
+    """A clock that the test passes runs below the one that the controller moves."""
     with local_plex({"account": []}, clock=Clock(1_795_000_000)) as plex:
         plex.advance(hours=1)
         assert 1_795_003_600 == plex.now
@@ -394,7 +394,7 @@ def test_its_clock_may_be_the_tests_own() -> None:
 
 
 def test_chaos_refuses_delays_and_cuts_off_over_sockets(stage: LocalPlexController) -> None:
-    """With every call disturbed, a raw client sees 429, 503, late answers, bodies cut off in the middle, and none."""
+    """With chaos for every call, a raw client sees 429, 503, late responses, truncated bodies, and no response."""
     token = stage.token_for().reveal()
     stage.chaos(1.0, seed=3, longest=0.01)
     seen = [_seen(stage.url, token) for _ in range(40)]
@@ -404,7 +404,7 @@ def test_chaos_refuses_delays_and_cuts_off_over_sockets(stage: LocalPlexControll
 
 
 def test_chaos_repeats_itself(stage: LocalPlexController) -> None:
-    """The same seed and the same calls make the same trouble, and another seed another."""
+    """The same seed and the same calls give the same faults, and another seed others."""
     token = stage.token_for().reveal()
     runs = []
     for seed in (7, 7, 8):
@@ -414,7 +414,7 @@ def test_chaos_repeats_itself(stage: LocalPlexController) -> None:
 
 
 def test_our_own_client_sees_a_cut_answer_as_malformed_or_none(stage: LocalPlexController) -> None:
-    """Cut off in the middle is a MalformedReply, before that Unreachable, over loopback as over sockets."""
+    """A truncated response is a MalformedReply, none at all Unreachable, in process as over sockets."""
     token = stage.token_for()
     for client in (stage.client(retry=_ONCE), Plex(plex_tv=stage.url, token=token, retry=_ONCE, device=_DEVICE)):
         stage.chaos(1.0, seed=3, longest=0)
@@ -441,7 +441,7 @@ def test_our_own_command_finds_it_by_its_environment(stage: LocalPlexController)
 
 
 def test_after_its_end_every_verb_says_so() -> None:
-    """A verb of a local Plex that ended is a RuntimeError, and nothing waits for ever."""
+    """A command of a stopped local Plex is a RuntimeError, and nothing waits for ever."""
     with local_plex({"account": []}) as plex:
         pass
     with pytest.raises(RuntimeError, match="has stopped"):

@@ -1,4 +1,4 @@
-"""The transports without sockets: as the others in what they send, return, bound and raise."""
+"""The in-process transports behave like the others in what they send, return, limit and raise."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def send(sender: InProcessTransport, url: str = HERE, *, within: float = SOON, *
 
 
 class Replying:
-    """An application that answers with these messages, and remembers what it was asked."""
+    """An application that answers with these messages, and records its requests."""
 
     def __init__(self, *messages: MutableMapping[str, object]) -> None:
         self._messages = messages
@@ -77,7 +77,7 @@ def body(content: bytes, *, more: bool = False) -> MutableMapping[str, object]:
 
 
 def test_a_request_arrives_as_over_a_socket(loop: asyncio.AbstractEventLoop) -> None:
-    """Target, fields in lower case, Host, length and body; the reply comes back whole, names in lower case."""
+    """Target, lower-case header fields, Host, length and body arrive; the whole reply returns."""
     app = Replying(start(201, (b"X-Some", b"caf\xc3\xa9"), (b"x-some", b"last")), body(b"a", more=True), body(b"b"))
     answer = send(
         transport(app, loop), f"{HERE}/a%20b?c=%26d", method="POST", headers={"X-Plex-Token": "t"}, body=b"login=x"
@@ -90,7 +90,7 @@ def test_a_request_arrives_as_over_a_socket(loop: asyncio.AbstractEventLoop) -> 
 
 
 def test_what_goes_wrong_is_told_as_by_every_transport(loop: asyncio.AbstractEventLoop) -> None:
-    """No answer is Unreachable, half an answer or too much of it MalformedReply, a closed port unsent."""
+    """No response is Unreachable, half a response or too much of one MalformedReply, and a closed port unsent."""
     with pytest.raises(Unreachable) as nothing:
         send(transport(Replying(), loop))
     assert nothing.value.sent
@@ -106,7 +106,7 @@ def test_what_goes_wrong_is_told_as_by_every_transport(loop: asyncio.AbstractEve
 
 
 def test_a_deadline_is_kept(loop: asyncio.AbstractEventLoop) -> None:
-    """An answer that takes too long is TimedOut in time, and its work is given up; one whose time is over is unsent."""
+    """A late response is TimedOut at the deadline, and its work is cancelled; after the deadline nothing is sent."""
     begun, ended = threading.Event(), threading.Event()
 
     async def never(_scope: Any, _receive: Any, _send: Any) -> None:
@@ -130,7 +130,7 @@ def test_a_deadline_is_kept(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def test_an_async_deadline_is_kept_and_a_cancel_passes_on(loop: asyncio.AbstractEventLoop) -> None:
-    """As the sync one; cancelling the task ends the exchange, and is not taken for a server that stopped."""
+    """As the sync one; cancelling the task ends the exchange, and is not mistaken for a stopped server."""
     begun, ended = asyncio.Event(), asyncio.Event()
     here = asyncio.get_running_loop()
 
@@ -160,7 +160,7 @@ async def test_an_async_deadline_is_kept_and_a_cancel_passes_on(loop: asyncio.Ab
 
 
 def test_a_stopped_local_plex_is_unreachable() -> None:
-    """After its end a client learns that nothing was sent, whichever façade it is."""
+    """After it has stopped, a client of either façade learns that nothing was sent."""
     with local_plex({"account": []}) as plex:
         client = plex.client(signed_in=False, retry=Retry(attempts=1))
         other = plex.async_client(signed_in=False, retry=Retry(attempts=1))
@@ -174,7 +174,7 @@ def test_a_stopped_local_plex_is_unreachable() -> None:
 
 
 def test_a_local_plex_that_stops_in_the_middle_ends_the_call() -> None:
-    """A call under way when the local Plex ends does not wait for its deadline: it gets a 503, or no answer at all."""
+    """A call in progress when the local Plex stops does not wait for its deadline: it gets a 503, or no response."""
     got: list[object] = []
     with local_plex({"account": []}) as plex:
         client = plex.client(signed_in=False, retry=Retry(attempts=1))
@@ -192,12 +192,12 @@ def test_a_local_plex_that_stops_in_the_middle_ends_the_call() -> None:
 
 
 def _waits(plex: LocalPlexController) -> bool:
-    """Tell whether the delay of the user's details was used up."""
+    """Say whether the delay rule was used up."""
     return len(plex.controller.delay_rules) < 1
 
 
 def test_it_answers_as_over_sockets(stage: LocalPlexController) -> None:
-    """Status, fields and body are those of HTTP, but for what differs from answer to answer."""
+    """Status, header fields and body are those over HTTP, except those that differ with each response."""
     answers = []
     for client in (stage.client(signed_in=False), Plex(plex_tv=stage.url, device=_DEVICE)):
         with client.with_options(token=MIRA, device=_DEVICE) as asking:
@@ -210,7 +210,7 @@ def test_it_answers_as_over_sockets(stage: LocalPlexController) -> None:
 
 
 def test_other_places_are_not_reached(stage: LocalPlexController) -> None:
-    """Only the local Plex's own addresses are; everything else is a closed port."""
+    """Only the local Plex's own addresses are reachable; everything else is a closed port."""
     outcome = stage.client(signed_in=False, plex_tv="http://127.0.0.1:9", retry=Retry(attempts=1)).attempt(
         GetTokenDetails(), token="t" * 20
     )

@@ -1,4 +1,4 @@
-"""What came in is told without the secrets in it, wherever a client puts them."""
+"""The request log has no secrets, wherever a client puts them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _stage() -> Iterator[LocalPlexController]:
 
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[str, str, dict[str, str], str, list[str]]:
-    """Draw a request, and the secrets in it."""
+    """Draw a request and its secrets."""
     sent: list[str] = []
 
     def secret() -> str:
@@ -83,7 +83,7 @@ def requests(draw: st.DrawFn) -> tuple[str, str, dict[str, str], str, list[str]]
 
 
 def _nested(draw: st.DrawFn, named: dict[str, str]) -> dict[str, Any]:
-    """Put named secrets deeper: below a name that says nothing, in a list, and below a secret's own name."""
+    """Nest named secrets below a neutral name, in a list, and below a secret's name."""
     below = {"value": list(named.values()), "of": named}
     return {
         "user": named,
@@ -123,7 +123,7 @@ def test_no_secret_that_was_sent_is_told(
 
 
 def test_what_is_no_secret_is_told(stage: LocalPlexController) -> None:
-    """Who asks, for what and as whom stays readable: identifiers, products, logins, addresses."""
+    """Identifiers, products, logins and addresses stay readable."""
     stage.requests.clear()
     fields = {"X-Plex-Client-Identifier": "demo-client-7c1f-0001", "X-Plex-Product": "A pinball, decoded; eyJ"}
     body = json.dumps({"login": "ana", "rememberMe": True, "strong": False, "count": 0, "email": None})
@@ -150,7 +150,7 @@ AS_TEXT = {
 
 @pytest.mark.parametrize("text", AS_TEXT.values(), ids=[*AS_TEXT])
 def test_json_within_a_text_is_masked(stage: LocalPlexController, text: str) -> None:
-    """A member of a secret's name is masked in JSON that is a text: a parameter, a header field, a member of a body."""
+    """A member with a secret's name is masked in JSON inside a parameter, a header field or a member of a body."""
     secret = "Xk3mPz_9Q-vT7rLb2NfW"
     sent = text.replace("%s", secret)
     body = json.dumps({"context": sent, "deeper": {"many": [sent]}})
@@ -164,7 +164,7 @@ def test_json_within_a_text_is_masked(stage: LocalPlexController, text: str) -> 
 
 
 def test_json_within_a_text_stays_readable(stage: LocalPlexController) -> None:
-    """Of such JSON all else is told, half a character and a number included; a token becomes its fingerprint."""
+    """Everything else in such JSON stays, including lone surrogates and numbers; a token becomes its fingerprint."""
     stage.requests.clear()
     text = '{"title": "Café", "authToken": "Xk3mPz_9Q-vT7rLb2NfW", "count": 2, "half": "\\ud800"}'
     body = json.dumps({"a": text, "b": "[1, 2", "c": "[" * 10_000})

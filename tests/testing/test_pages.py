@@ -1,4 +1,4 @@
-"""What the documentation says of testing is so."""
+"""The documentation of testing is correct."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytest_plugins = ["pytester"]
 
 
 def test_the_tests_of_the_page_pass(pytester: pytest.Pytester) -> None:
-    """Every test that the page shows is run by pytest as it stands there."""
+    """Every test on the page passes when pytest runs it unchanged."""
     blocks = [block.text for block in page("docs/testing/pytest.md").blocks() if "def test_" in block.text]
     count = sum(text.count("def test_") for text in blocks)
     assert 10 == count
@@ -23,7 +23,7 @@ def test_the_tests_of_the_page_pass(pytester: pytest.Pytester) -> None:
 
 
 def test_every_verb_of_the_control_api_is_in_the_page() -> None:
-    """Paths, methods and members of the bodies are those of the code."""
+    """Paths, methods and body members are those of the code."""
     table = page("docs/testing/control.md").table("Verbs")
     written = dict(zip(table.column("verb"), table.column("body"), strict=True))
     meant = {
@@ -37,7 +37,7 @@ def test_every_verb_of_the_control_api_is_in_the_page() -> None:
 
 
 def test_every_verb_of_the_fixture_is_in_the_page() -> None:
-    """The table of verbs names all that a local Plex in hand has, but for what the text above it tells."""
+    """The table lists every command of the fixture, except those that the text above it describes."""
     section = page("docs/testing/pytest.md").section("Verbs")
     told = {"url", "media_server", "media_servers", "env", "now", "create_in_process_app"}
     names = {name for name in vars(LocalPlexController) if not name.startswith("_")} - told

@@ -1,4 +1,4 @@
-"""The pytest fixtures, as somebody else's test suite has them."""
+"""The pytest fixtures, as another project's test suite uses them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_fixtures_work_as_the_page_says(suite: pytest.Pytester) -> None:
 
 
 def test_each_test_finds_it_as_at_the_start(suite: pytest.Pytester) -> None:
-    """What one test did is gone for the next, which has the same server."""
+    """One test's changes are undone for the next one, which uses the same server."""
     suite.makepyfile(
         """
         import pytest
@@ -70,7 +70,7 @@ def test_each_test_finds_it_as_at_the_start(suite: pytest.Pytester) -> None:
 
 
 def test_the_world_is_an_ini_option_a_fixture_or_a_marker(suite: pytest.Pytester) -> None:
-    """`ticketstub_world` in the ini file, a fixture of the suite's own, and a marker each say which world it is."""
+    """`ticketstub_world` in the ini file, the suite's own fixture and a marker each select the world."""
     Path("people.toml").write_text(WORLD, "utf-8")
     suite.makeini(f"{STRICT}ticketstub_world = people.toml\n")
     suite.makepyfile(
@@ -101,7 +101,7 @@ def test_the_world_is_an_ini_option_a_fixture_or_a_marker(suite: pytest.Pytester
 
 
 def test_workers_have_their_own(suite: pytest.Pytester) -> None:
-    """With xdist each worker has a local Plex on ports of its own, and no test sees another's requests."""
+    """With xdist each worker has its own local Plex on its own ports, and no test sees another's requests."""
     suite.makepyfile(
         """
         import os, time, pathlib
@@ -126,7 +126,7 @@ def test_workers_have_their_own(suite: pytest.Pytester) -> None:
 
 
 def test_it_needs_no_xdist(suite: pytest.Pytester) -> None:
-    """Where xdist is not installed, one local Plex serves all tests of the process."""
+    """Without xdist one local Plex serves all tests of the process."""
     suite.makepyfile(
         """
         import pytest
@@ -145,7 +145,7 @@ def test_it_needs_no_xdist(suite: pytest.Pytester) -> None:
 
 
 def test_a_failed_test_shows_what_came_in(suite: pytest.Pytester) -> None:
-    """Below a failure stand the requests with their statuses, and no secret."""
+    """The report of a failure lists the requests with their statuses, without secrets."""
     suite.makepyfile(
         """
         def test_it(local_plex, plex):
@@ -169,7 +169,7 @@ def test_a_failed_test_shows_what_came_in(suite: pytest.Pytester) -> None:
     ],
 )
 def test_a_faulty_world_is_said_in_a_sentence(suite: pytest.Pytester, world: str, said: list[str]) -> None:
-    """A test with a faulty world fails with each fault, and without a traceback."""
+    """A test with a faulty world fails with every error, and without a traceback."""
     suite.makepyfile(
         f"""
         import pytest
@@ -207,7 +207,7 @@ def test_a_missing_part_is_named(suite: pytest.Pytester) -> None:
 
 
 def test_it_costs_nothing_where_it_is_not_used() -> None:
-    """Loading the plugin loads nothing of the local Plex, of HTTP, of TLS or of records."""
+    """Loading the plugin loads nothing of the local Plex, HTTP, TLS or the models."""
     program = (
         "import sys, pytest\n"
         "before = set(sys.modules)\n"

@@ -1,4 +1,4 @@
-"""A local Plex in unittest, as its own documentation of context managers has it."""
+"""A local Plex in unittest, with unittest's own methods for context managers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class OneEach(unittest.TestCase):
 
 
 class OneForAll(unittest.TestCase):
-    """One for the class, put back before each test."""
+    """One for the class, reset before each test."""
 
     plex: LocalPlexController
 
@@ -49,7 +49,7 @@ class OneForAll(unittest.TestCase):
 
 
 def test_it_runs_in_unittest() -> None:
-    """`enterContext` starts it for a test and `enterClassContext` for a class; afterwards nothing of it runs."""
+    """`enterContext` starts it for a test and `enterClassContext` for a class; afterwards it has stopped."""
     found = unittest.TestSuite(map(unittest.defaultTestLoader.loadTestsFromTestCase, (OneEach, OneForAll)))
     result = unittest.TestResult()
     found.run(result)

@@ -1,4 +1,4 @@
-"""Each verb does what it says to every program, whether the test asks in Python or over HTTP."""
+"""Each command has its effect on every program, whether the test runs it in Python or over HTTP."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _program(request: pytest.FixtureRequest, stage: LocalPlexController) -> Iter
 
 
 def test_approve(hand: Verbs, program: Program) -> None:
-    """A PIN that is approved, by its id or its code, holds a token from then on."""
+    """A PIN that is approved by its id or its code has a token from then on."""
     for which in (0, 1):
         pin = program.new_pin()
         assert "waits" == program.poll(pin[0])
@@ -69,14 +69,14 @@ def test_approve(hand: Verbs, program: Program) -> None:
 
 
 def test_deny(hand: Verbs, program: Program) -> None:
-    """A PIN that is denied is gone, where the world tells it so."""
+    """A denied PIN is gone, if the world says so."""
     pin, _ = program.new_pin()
     hand.do("pins/deny", pin=pin)
     assert 404 == program.poll(pin)
 
 
 def test_expire_a_pin(hand: Verbs, program: Program) -> None:
-    """A PIN whose time is ended is gone."""
+    """An expired PIN is gone."""
     pin, code = program.new_pin()
     hand.do("pins/expire", pin=code)
     assert 404 == program.poll(pin)
@@ -84,7 +84,7 @@ def test_expire_a_pin(hand: Verbs, program: Program) -> None:
 
 @pytest.mark.parametrize("verb", ["tokens/revoke", "tokens/expire"])
 def test_tokens(hand: Verbs, program: Program, verb: str) -> None:
-    """A token that is made works until it is revoked or its time is ended, and others go on working."""
+    """A new token works until it is revoked or expires, and others go on working."""
     token = hand.do("tokens", account="tom")["token"]
     assert 200 == program.who(token)
     hand.do(verb, token=token)
@@ -95,7 +95,7 @@ def test_tokens(hand: Verbs, program: Program, verb: str) -> None:
 
 
 def test_accounts(hand: Verbs, program: Program) -> None:
-    """An account that is added signs in with its password."""
+    """An added account signs in with its password."""
     assert 401 == program.sign_in("nora", "silver-thimble-3")
     hand.do("accounts", username="nora", password="silver-thimble-3")
     assert 201 == program.sign_in("nora", "silver-thimble-3")
@@ -104,14 +104,14 @@ def test_accounts(hand: Verbs, program: Program) -> None:
 
 
 def test_codes(hand: Verbs, program: Program) -> None:
-    """The code of now signs in, once."""
+    """The current code signs in, once."""
     code = hand.do("codes", account="vera")["code"]
     assert 401 == program.sign_in("vera", PASSWORDS["vera"])
     assert [201, 401] == [program.sign_in("vera", PASSWORDS["vera"], code) for _ in range(2)]
 
 
 def test_advance(hand: Verbs, program: Program) -> None:
-    """Eight days later a PIN is over; the tokens of an account live on."""
+    """Eight days later a PIN has expired; an account's tokens are still valid."""
     pin, _ = program.new_pin()
     hand.do("clock/advance", days=8)
     assert (404, 200) == (program.poll(pin), program.who(MIRA))
@@ -120,7 +120,7 @@ def test_advance(hand: Verbs, program: Program) -> None:
 
 
 def test_refuse_next(hand: Verbs, program: Program) -> None:
-    """The next such calls are refused with the status that is asked for, and no others."""
+    """The next matching calls are refused with the given status, and no others."""
     hand.do("refusals", call="POST /api/v2/users/signin", status=429, times=2)
     seen = [program.sign_in("tom", PASSWORDS["tom"]) for _ in range(3)]
     assert [429, 429, 201] == seen
@@ -129,7 +129,7 @@ def test_refuse_next(hand: Verbs, program: Program) -> None:
 
 @pytest.mark.parametrize("status", [400, 418, 451, 498, 499, 520, 599])
 def test_any_status_on_a_media_server(stage: LocalPlexController, status: int) -> None:
-    """A media server refuses with whatever status is asked for, also with one that HTTP has no name for."""
+    """A media server refuses with any given status, also with one that has no name in HTTP."""
     attic = stage.media_server("Attic").url
     for path in ("/", "/identity", "/security/token"):
         stage.refuse_next(f"GET {path}", status=status, at="Attic")
@@ -141,7 +141,7 @@ def test_any_status_on_a_media_server(stage: LocalPlexController, status: int) -
 
 @pytest.mark.parametrize("kind", ["delay", "chaos"])
 def test_a_call_that_waits_at_a_reset(kind: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A call that is to be late is refused (503) at once when all is reset or ends; nothing is logged as an error."""
+    """A delayed call is refused (503) at once at a reset or the end; nothing is logged as an error."""
     hand = Controller()
     plex = LocalPlex(World.from_dict(world()), controller=hand)
     late = 3600.0
@@ -168,7 +168,7 @@ def test_a_call_that_waits_at_a_reset(kind: str, caplog: pytest.LogCaptureFixtur
 
 
 class Late(Chaos):
-    """Every call is late, by so many seconds."""
+    """Delays every call by so many seconds."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(1.0)
@@ -179,7 +179,7 @@ class Late(Chaos):
 
 
 def test_answer_next(hand: Verbs, stage: LocalPlexController, program: Program) -> None:
-    """A captive portal's page in place of an answer is no answer of Plex's; afterwards all is as before."""
+    """A captive portal's page is not mistaken for Plex's response; later calls succeed."""
     page = "<html><title>Hotel</title>Please accept our terms</html>"
     hand.do("answers", call="GET /api/v2/user", body=page)
     assert ["malformed", 200] == [program.who(MIRA) for _ in range(2)]
@@ -194,14 +194,14 @@ def test_answer_next(hand: Verbs, stage: LocalPlexController, program: Program) 
 
 
 def test_delay(hand: Verbs, program: Program) -> None:
-    """The next such call is later than its program waits; the one after is in time."""
+    """The next matching call takes longer than its client waits; the one after it is in time."""
     hand.do("delays", call="GET /api/v2/user", seconds=0.4)
     assert "late" == program.who(MIRA, within=0.05)
     assert 200 == program.who(MIRA)
 
 
 def test_chaos(hand: Verbs, program: Program) -> None:
-    """With all calls disturbed something goes wrong, and with none nothing does."""
+    """With chaos for all calls something fails, and without chaos nothing does."""
     hand.do("chaos", share=1.0, seed=3, longest=0)
     assert {200} < {program.who(MIRA) for _ in range(12)}
     hand.do("chaos", share=0)
@@ -212,7 +212,7 @@ def test_chaos(hand: Verbs, program: Program) -> None:
 def test_a_place_is_down_and_up_again(
     hand: Verbs, stage: LocalPlexController, program: Program, hangs: bool, seen: str
 ) -> None:
-    """A media server that is down refuses connections or does not say a word; the others answer; then it is back."""
+    """A media server that is down refuses connections or stays silent; others answer; then it is back."""
     attic, toms = stage.media_server("Attic").url, stage.media_server("Toms").url
     assert 200 == program.identity(attic)
     hand.do("places/down", place="Attic", hangs=hangs)
@@ -226,7 +226,7 @@ def test_a_place_is_down_and_up_again(
 
 
 def test_plex_tv_is_down_until_a_reset(hand: Verbs, program: Program) -> None:
-    """plex.tv can be down too, first in one way and then in the other; a reset brings it up."""
+    """plex.tv can be down, too, first in one way and then in the other; a reset brings it up."""
     for hangs, seen in ((True, "silent"), (False, "refused"), (True, "silent")):
         hand.do("places/down", place="plex.tv", hangs=hangs)
         assert seen == program.who(MIRA)
@@ -235,7 +235,7 @@ def test_plex_tv_is_down_until_a_reset(hand: Verbs, program: Program) -> None:
 
 
 def test_shares(hand: Verbs, program: Program) -> None:
-    """A share adds a server to somebody's resources, and its end takes it away."""
+    """A share adds a server to an account's resources, and its end removes it."""
     elsa = hand.do("tokens", account="elsa")["token"]
     assert "Attic" not in program.servers(elsa)
     hand.do("shares", media_server="Attic", account="elsa")
@@ -251,7 +251,7 @@ def test_shares(hand: Verbs, program: Program) -> None:
 
 
 def test_the_token_of_a_share_dies_with_it(hand: Verbs, stage: LocalPlexController) -> None:
-    """What opened the server for somebody opens it no more; shared again, it is by another token."""
+    """The share's token no longer opens the server; a new share has another token."""
     attic = stage.media_server("Attic").url
     assert 200 == get(attic, "/library/sections", TOM_ON_ATTIC).status
     hand.do("shares", media_server="Attic", account="tom")
@@ -267,7 +267,7 @@ def test_the_token_of_a_share_dies_with_it(hand: Verbs, stage: LocalPlexControll
 
 
 def test_requests(hand: Verbs, program: Program) -> None:
-    """What came in is told, and forgotten where that is asked for."""
+    """The log lists requests, and can be cleared."""
     program.who(MIRA)
     program.poll(1)
     told = [(each["path"], each["status"]) for each in hand.do("GET requests")["requests"]]
@@ -277,7 +277,7 @@ def test_requests(hand: Verbs, program: Program) -> None:
 
 
 def test_reset(hand: Verbs, program: Program) -> None:
-    """Afterwards a world's own token that was ended works, and one that was made does not."""
+    """Afterwards a revoked token of the world works again, and an issued one does not."""
     made = hand.do("tokens")["token"]
     hand.do("tokens/revoke", token=MIRA)
     assert 401 == program.who(MIRA)
@@ -287,7 +287,7 @@ def test_reset(hand: Verbs, program: Program) -> None:
 
 @every("number", [-1, 2**63, 10**30, "9" * 30])
 def test_numbers_that_nothing_has(hand: Verbs, number: int | str) -> None:
-    """No PIN and no account has such a number, however great it is."""
+    """An unused number finds no PIN and no account, however great it is."""
     with pytest.raises(LookupError):
         hand.do("pins/approve", pin=number)
     with pytest.raises(LookupError):
@@ -297,7 +297,7 @@ def test_numbers_that_nothing_has(hand: Verbs, number: int | str) -> None:
 def test_a_place_that_several_take_down_at_once(
     running: tuple[LocalPlexController, LocalPlex], stage: LocalPlexController
 ) -> None:
-    """Each of them has done so, and it comes up again where it was."""
+    """Each call succeeds, and the place comes up again at the same address."""
     down = [partial(stage.take_down, "Attic", hangs=hangs) for hangs in (True, False, True, False)]
     for _ in range(5):
         with ThreadPoolExecutor(len(down)) as threads:

@@ -1,4 +1,4 @@
-"""An installation without the extra `server`: each way to a local Plex says what to install."""
+"""Without the extra `server`, each way to a local Plex says what to install."""
 
 from __future__ import annotations
 

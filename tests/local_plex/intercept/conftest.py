@@ -1,4 +1,4 @@
-"""A proxy on loopback, what stands behind it, and clients that write their bytes by hand."""
+"""A proxy on loopback, the servers behind it, and clients that write raw bytes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATIENCE = 60.0
 
 @pytest.fixture(autouse=True)
 def _no_cleaner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep what a run writes in the test's folder, so that no process of its own has to wait to remove that."""
+    """Use the test's folder for a run's files, so that no extra process has to remove them."""
     monkeypatch.setattr(
         "ticketstub.local_plex.intercept.interception.create_run_folder",
         lambda _environ: contextlib.nullcontext(tmp_path),
@@ -89,7 +89,7 @@ class Client:
         return came
 
     def rest(self) -> bytes:
-        """Read to the end, however it comes."""
+        """Read to the end of the connection, orderly or not."""
         pieces: list[bytes] = []
         with contextlib.suppress(ConnectionError):
             while piece := self.socket.recv(65536):
@@ -97,7 +97,7 @@ class Client:
         return b"".join(pieces)
 
     def ends_its_half(self) -> None:
-        """Say that nothing more will come."""
+        """Shut down the sending side."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
 
@@ -106,7 +106,7 @@ class Client:
         return self.head()
 
     def tls(self, name: str, issued: IssuedCertificate) -> None:
-        """Speak TLS from now on, trusting the run's authority alone."""
+        """Start TLS, trusting the run's authority alone."""
         context = ssl.create_default_context(cadata=issued.authority.decode())
         self.socket = context.wrap_socket(self.socket, server_hostname=name)
 
@@ -115,7 +115,7 @@ class Client:
 
 
 class Stage:
-    """A proxy, the two servers of its run, what it told, and its clients."""
+    """A proxy, the two servers of its run, its events, and its clients."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -151,7 +151,7 @@ class Stage:
         return client
 
     def told(self, count: int) -> list[tuple[str, str]]:
-        """Return the targets and outcomes of what was told, once so much of it is there."""
+        """Return the targets and outcomes of the events, once there are so many."""
         deadline = time.monotonic() + PATIENCE
         while len(self.events) < count and time.monotonic() < deadline:
             time.sleep(0.005)

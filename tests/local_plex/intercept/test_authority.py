@@ -1,4 +1,4 @@
-"""What the authority of a run can speak for, for how long, and where its keys are."""
+"""What a run's authority can certify, for how long, and where its keys are."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PEM = serialization.Encoding.PEM
 
 
 def chain(certificate: x509.Certificate, key, folder: Path) -> ssl.SSLContext:
-    """A server of the test's own with this certificate."""
+    """Return a server context with this certificate."""
     file = folder / "chain.pem"
     text = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     file.write_bytes(certificate.public_bytes(PEM) + text)
@@ -29,7 +29,7 @@ def chain(certificate: x509.Certificate, key, folder: Path) -> ssl.SSLContext:
 
 
 def shake_hands(server: ssl.SSLContext, authority: bytes, name: str) -> None:
-    """Let a client that trusts only this authority agree with a server on TLS, in memory."""
+    """Make a TLS handshake in memory, with a client that trusts only this authority."""
     trusting = ssl.create_default_context(cadata=authority.decode())
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = [trusting.wrap_bio(down, up, server_hostname=name), server.wrap_bio(up, down, server_side=True)]
@@ -46,7 +46,7 @@ def shake_hands(server: ssl.SSLContext, authority: bytes, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["plex.tv", "clients.plex.tv", "127-0-0-1.5d0c3a9b.plex.direct"])
 def test_it_speaks_for_plex(tmp_path: Path, name: str) -> None:
-    """A client that trusts the authority takes its certificates for Plex's names."""
+    """A client that trusts the authority accepts its certificates for Plex's names."""
     authority = CertificateAuthority(NOW)
     server = chain(*authority.issue([name]), tmp_path)
     shake_hands(server, authority.certificate.public_bytes(PEM), name)
@@ -54,7 +54,7 @@ def test_it_speaks_for_plex(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["example.com", "notplex.tv", "plex.tv.example.com", "direct", "plex.tv.evil"])
 def test_it_speaks_for_nobody_else(tmp_path: Path, name: str) -> None:
-    """Whoever got hold of its key would gain nothing: a certificate for another name is not taken."""
+    """A stolen key would be useless for other names: a certificate for one is not accepted."""
     authority = CertificateAuthority(NOW)
     server = chain(*authority.issue([name]), tmp_path)
     with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):
@@ -62,7 +62,7 @@ def test_it_speaks_for_nobody_else(tmp_path: Path, name: str) -> None:
 
 
 def test_it_speaks_for_no_address(tmp_path: Path) -> None:
-    """Addresses are not permitted either, though only names are listed."""
+    """IP addresses are not permitted, either."""
     authority = CertificateAuthority(NOW)
     _, key = authority.issue(["plex.tv"])
     builder = authority._create_builder(x509.Name([]), key, authority.certificate.subject)
@@ -73,13 +73,13 @@ def test_it_speaks_for_no_address(tmp_path: Path) -> None:
 
 
 def test_it_makes_no_further_authority(tmp_path: Path) -> None:
-    """Its certificates are servers', and no authority can come below it."""
+    """It issues server certificates only, and no subordinate authority."""
     constraints = CertificateAuthority(NOW).certificate.extensions.get_extension_for_class(x509.BasicConstraints)
     assert (True, True, 0) == (constraints.critical, constraints.value.ca, constraints.value.path_length)
 
 
 def test_it_lasts_for_hours() -> None:
-    """Both certificates end twelve hours from now."""
+    """Both certificates expire after twelve hours."""
     issued = issue_certificate(["plex.tv"], NOW)
     ends = [x509.load_pem_x509_certificate(each).not_valid_after_utc for each in (issued.authority, issued.certificate)]
     assert [(NOW + timedelta(hours=12)).replace(microsecond=0)] * 2 == ends
@@ -95,7 +95,7 @@ def test_two_runs_have_nothing_in_common(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("has_memory_files", [True, False])
 def test_no_key_stays_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_memory_files: bool) -> None:
-    """With files in memory nothing is written; without them it is sealed, and gone at once."""
+    """With files in memory nothing is written; without them the key is encrypted, and removed at once."""
     if has_memory_files and not hasattr(os, "memfd_create"):
         pytest.skip("only Linux has files in memory")
     if not has_memory_files:

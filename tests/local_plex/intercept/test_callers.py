@@ -1,4 +1,4 @@
-"""The proxy serves this user's programs only, by the secret of its address or by what the system says of the peer."""
+"""The proxy serves only this user's programs: by the secret in its URL, or by what the system says about the peer."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ for text in sys.argv[2:]:
 
 
 def unknown(_near: tuple[str, int], _far: tuple[str, int]) -> None:
-    """Say nothing of whose a connection is, as systems other than Linux."""
+    """Do not identify a connection's owner, as systems other than Linux."""
 
 
 def proof(proxy: ProxyServer) -> bytes:
-    """Write the field that programs send who were told this proxy's address."""
+    """Return the header field that programs send that have this proxy's URL."""
     parts = urlsplit(proxy.url)
     return b"Proxy-Authorization: Basic " + b64encode(f"{parts.username}:{parts.password}".encode()) + b"\r\n"
 
@@ -71,7 +71,7 @@ def with_field(request: bytes, field: bytes) -> bytes:
 @linux
 @pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root can be another user")
 def test_another_users_program_is_not_served(stage: Stage) -> None:
-    """A process of another user gets 407 for whatever it sends; with the secret it is served."""
+    """Another user's process gets 407 whatever it sends; with the secret it is served."""
     further = stage.backend(b"HTTP/1.1 200 OK\r\n\r\n")
     proxy = stage.proxy(upstream=UpstreamProxy(further.address, Secret("Basic dTpw")))
     port = proxy.url.rpartition(":")[2]
@@ -94,14 +94,14 @@ def test_another_users_program_is_not_served(stage: Stage) -> None:
 
 @linux
 def test_this_users_program_needs_no_secret(stage: Stage) -> None:
-    """Java sends none: the system says whose the connection is."""
+    """Java sends none: the system identifies the connection's owner."""
     client = stage.client(stage.proxy())
     assert client.tunnel("plex.tv:443").startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("request_", REQUESTS)
 def test_without_proof_nothing_is_served(stage: Stage, request_: bytes) -> None:
-    """Where the system does not say whose a connection is, the secret decides: none or another is 407."""
+    """If the system does not identify the owner, the secret decides: none or a wrong one is 407."""
     further = stage.backend(b"HTTP/1.1 200 OK\r\n\r\n")
     proxy = stage.proxy(
         upstream=UpstreamProxy(further.address, Secret("Basic dTpw")), callers=ClientAuthenticator(unknown)
@@ -119,7 +119,7 @@ def test_without_proof_nothing_is_served(stage: Stage, request_: bytes) -> None:
 
 
 def test_the_secret_opens_and_goes_no_further(stage: Stage) -> None:
-    """With it requests are served, and neither a server, another proxy nor the journal gets it."""
+    """Requests with the secret are served, and no server, further proxy or log gets it."""
     further = stage.backend(b"HTTP/1.1 200 OK\r\n\r\n")
     proxy = stage.proxy(
         upstream=UpstreamProxy(further.address, Secret("Basic dTpw")), callers=ClientAuthenticator(unknown)
@@ -141,7 +141,7 @@ def test_the_secret_opens_and_goes_no_further(stage: Stage) -> None:
 
 
 def test_a_web_page_gets_a_403(stage: Stage, connect: Callable[[], object]) -> None:
-    """A page in this user's browser, told that its host is here, gets 403 for what a browser can send, and the end."""
+    """A page in this user's browser (DNS rebinding) gets 403 for whatever it sends, and the connection ends."""
     port = stage.proxy().url.rpartition(":")[2]
     host = f"Host: evil.example:{port}\r\nOrigin: http://evil.example:{port}\r\n".encode()
     smuggled = b"CONNECT plex.tv:443 HTTP/1.1\r\n\r\n"
@@ -165,7 +165,7 @@ def test_a_web_page_gets_a_403(stage: Stage, connect: Callable[[], object]) -> N
 @linux
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
 def test_the_system_says_whose_a_connection_is(family: socket.AddressFamily) -> None:
-    """By IPv4 and by IPv4 in IPv6; of one that was closed it says nothing, although it names a user."""
+    """It works for IPv4 and for IPv4 in IPv6. A closed connection has no owner, although the table names a user."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
         with socket.socket(family) as client:
@@ -227,7 +227,7 @@ func main() {
 
 @pytest.fixture
 def told(stage: Stage, tmp_path: Path) -> Callable[..., list[str]]:
-    """Run a program in the environment of a run whose system does not say whose a connection is; return its lines."""
+    """Run a program in the environment of a run on a system that does not identify owners; return its output lines."""
     described = world()
     plex = stage.endings.enter_context(LocalPlex(World.from_dict(described), plex_direct=True).run_in_thread())
     hosts, folder = build_host_table(plex, offline=True), tmp_path / "run"
@@ -255,7 +255,7 @@ URLS = tuple(
 @pytest.mark.long
 @pytest.mark.parametrize("library", PYTHON)
 def test_python_sends_the_secret(told: Callable[..., list[str]], library: str) -> None:
-    """urllib, requests, httpx, httpx2 and aiohttp send the secret of the proxy's address, by https and by http."""
+    """urllib, requests, httpx, httpx2 and aiohttp send the secret in the proxy's URL, for HTTPS and HTTP."""
     pytest.importorskip(library)
     text = f"{PYTHON[library]}\nimport sys\nfor url in sys.argv[1:]: print(ask(url))"
     assert [{"pong": True}] * 2 == list(map(json.loads, told(sys.executable, "-c", text, *URLS)))
@@ -263,7 +263,7 @@ def test_python_sends_the_secret(told: Callable[..., list[str]], library: str) -
 
 @pytest.mark.long
 def test_other_languages_send_the_secret(told: Callable[..., list[str]], tmp_path: Path) -> None:
-    """So do curl, Node.js where it reads the proxy, and Go."""
+    """So do curl, Node.js (in versions that read the variables) and Go."""
     (tmp_path / "main.go").write_text(GO)
     commands: dict[str, list[tuple[str, ...]]] = {
         "curl": [("-sS", "-w", "\\n", url) for url in URLS],

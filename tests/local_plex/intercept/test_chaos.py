@@ -1,4 +1,4 @@
-"""Chaos seen through the proxy, by clients of others: what is cut off inside is cut off for them, reproducibly."""
+"""Chaos through the proxy, as published clients see it: a response cut off inside is cut off for them, reproducibly."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ALL = {"429", "503", "200", "cut off", "no answer"}
 
 
 class Behind:
-    """A local Plex of which every call goes wrong, behind a proxy."""
+    """A local Plex on which every call fails, behind a proxy."""
 
     def __init__(self, way: ProgramSettings) -> None:
         self.proxy = urlsplit(way.proxy)
@@ -76,7 +76,7 @@ def by_httpx(there: Behind) -> str:
 
 @pytest.mark.parametrize("ask", [by_standard_library, pytest.param(by_httpx, marks=pytest.mark.long)])
 def test_clients_of_others_see_each_trouble_the_same_with_the_same_seed(ask: Callable[[Behind], str]) -> None:
-    """Refused, whole, cut off in the middle, and without a first byte: in a sequence that is the seed's."""
+    """Refused, complete, cut off in the middle, and without a first byte: in the sequence of the seed."""
     runs: list[list[str]] = []
     for seed in (7, 7, 8):
         with behind(troubled(seed)) as there:
@@ -86,7 +86,7 @@ def test_clients_of_others_see_each_trouble_the_same_with_the_same_seed(ask: Cal
 
 
 def raw(there: Behind) -> ssl.SSLSocket:
-    """Ask for an account by a client that tells an end of TLS from an end without one."""
+    """Request an account with a client that distinguishes TLS closing messages from a bare end."""
     secret = b64encode(f"{there.proxy.username}:{there.proxy.password}".encode()).decode()
     connection = socket.create_connection((there.proxy.hostname, there.proxy.port), timeout=PATIENCE)
     connection.sendall(f"CONNECT plex.tv:443 HTTP/1.1\r\nProxy-Authorization: Basic {secret}\r\n\r\n".encode())
@@ -98,7 +98,7 @@ def raw(there: Behind) -> ssl.SSLSocket:
 
 
 def test_no_byte_and_no_end_of_tls_before_the_first_byte() -> None:
-    """Where the server resets the connection, the client's TLS ends without a farewell, and no byte comes."""
+    """If the server resets the connection, the client's TLS ends without a closing message, and no byte arrives."""
     firsts: list[bytes | None] = []
     with behind(troubled(7)) as there:
         for _ in range(25):
@@ -112,7 +112,7 @@ def test_no_byte_and_no_end_of_tls_before_the_first_byte() -> None:
 
 
 def test_a_server_that_ends_properly_ends_tls_properly() -> None:
-    """The other case: what was sent arrives, and the end is told to be one."""
+    """The counterpart: everything arrives, followed by TLS's closing message."""
     with behind(None) as there, raw(there) as client:
         came = b""
         while piece := client.recv(65536):

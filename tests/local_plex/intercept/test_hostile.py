@@ -1,4 +1,4 @@
-"""Clients of the proxy that are slow, half open, many, or do not speak HTTP: each is bounded, and told if it can be."""
+"""Clients that are slow, half open, numerous or do not speak HTTP are bounded, and get a reason if possible."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONNECT = b"CONNECT plex.tv:443 HTTP/1.1\r\n\r\n"
 
 
 def test_a_slow_head(stage: Stage) -> None:
-    """A head that drips is cut off at its time, however steadily it comes."""
+    """A request head that arrives byte by byte is cut off after its time limit."""
     client = stage.client(stage.proxy(limits=ProxyLimits(head_seconds=0.2)))
     began = time.monotonic()
     for each in b"CONNE":
@@ -33,14 +33,14 @@ def test_a_slow_head(stage: Stage) -> None:
 
 @pytest.mark.parametrize("text", [b"A" * 3000, b"GET http://plex.tv/ HTTP/1.1\r\nX: " + b"a" * 2000 + b"\r\n\r\n"])
 def test_a_long_head(stage: Stage, text: bytes) -> None:
-    """A head is no longer than it may be, whether it ends or not."""
+    """A request head beyond its size limit is refused, complete or not."""
     client = stage.client(stage.proxy(limits=ProxyLimits(head_bytes=1000)))
     client.say(text)
     assert client.rest().startswith(b"HTTP/1.1 431 Request Header Fields Too Large: the head of the request is too")
 
 
 class Led:
-    """A local Plex that programs are led to, what was told of their connections, and clients that trust nobody."""
+    """A local Plex with intercepted programs, the events of their connections, and clients that trust no authority."""
 
     def __init__(self, stage: Stage, head_seconds: float = 10.0) -> None:
         enter = stage.endings.enter_context
@@ -62,7 +62,7 @@ NO_TLS = "the TLS handshake failed: perhaps the program does not trust the run's
 
 
 def test_a_program_that_does_not_trust_the_run(stage: Stage) -> None:
-    """The journal says so, with the name that it asked for: plex.tv's or a media server's."""
+    """The log says so, with the requested name: plex.tv's or a media server's."""
     led = Led(stage)
     attic = urlsplit(led.plex.media_server("Attic").https_url)
     for host, port in (("plex.tv", 443), (attic.hostname or "", attic.port)):
@@ -76,7 +76,7 @@ def test_a_program_that_does_not_trust_the_run(stage: Stage) -> None:
 
 @pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", b"\x00" * 600])
 def test_no_tls_in_the_tunnel(stage: Stage, garbage: bytes) -> None:
-    """What is neither TLS nor http ends the connection."""
+    """Bytes that are neither TLS nor HTTP end the connection."""
     client = Led(stage).client("plex.tv:443")
     client.say(garbage)
     client.rest()
@@ -84,12 +84,12 @@ def test_no_tls_in_the_tunnel(stage: Stage, garbage: bytes) -> None:
 
 
 def test_silence_instead_of_tls(stage: Stage) -> None:
-    """A client that takes the tunnel and says nothing does not keep it."""
+    """A client that opens a tunnel and sends nothing loses it."""
     assert b"" == Led(stage, head_seconds=0.2).client("plex.tv:443").rest()
 
 
 def test_more_than_the_head_before_the_tunnel_is_there(stage: Stage) -> None:
-    """Bytes that were sent ahead of the tunnel come first in it."""
+    """Bytes sent before the tunnel is established come first in it."""
     client = stage.client(stage.proxy())
     client.say(b"CONNECT plex.tv:80 HTTP/1.1\r\n\r\nearly")
     assert client.rest().endswith(stage.plex_tv.reply)
@@ -97,7 +97,7 @@ def test_more_than_the_head_before_the_tunnel_is_there(stage: Stage) -> None:
 
 
 def test_a_silent_tunnel(stage: Stage) -> None:
-    """Where neither side says anything for long, both connections end."""
+    """If both sides are silent for too long, both connections end."""
     with socket.create_server(("127.0.0.1", 0)) as quiet:
         client = stage.client(stage.proxy(limits=ProxyLimits(idle_seconds=0.2)))
         client.tunnel(f"127.0.0.1:{quiet.getsockname()[1]}")
@@ -116,7 +116,7 @@ def _last(connection: socket.socket) -> bytes:
 
 
 def test_half_closed(stage: Stage) -> None:
-    """A client that has said all still gets the answer; one that leaves takes the other side along."""
+    """A client that has finished sending still gets the response; one that leaves ends the other side."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         proxy = stage.proxy()
         client = stage.client(proxy)
@@ -140,7 +140,7 @@ def test_half_closed(stage: Stage) -> None:
 
 
 def test_clients_that_leave_at_once(stage: Stage) -> None:
-    """Whoever leaves in the middle of anything leaves nothing behind that is in the way of the next."""
+    """A client that leaves at any point does not obstruct the next one."""
     proxy = stage.proxy(limits=ProxyLimits(connections=5))
     for text in (b"", b"CONN", CONNECT, CONNECT + b"x", b"GET http://plex.tv/ HTTP/1.1\r\n\r\n") * 4:
         client = stage.client(proxy)
@@ -153,7 +153,7 @@ def test_clients_that_leave_at_once(stage: Stage) -> None:
 
 
 def test_a_thousand_connections(stage: Stage) -> None:
-    """More clients than it takes at once are told so, and the others are served."""
+    """Clients beyond the limit are refused with the reason, and the others are served."""
     proxy = stage.proxy(limits=ProxyLimits(connections=100))
     silent = [stage.client(proxy) for _ in range(100)]
     refused = [stage.client(proxy) for _ in range(150)]
@@ -163,7 +163,7 @@ def test_a_thousand_connections(stage: Stage) -> None:
 
 
 def test_tls_that_drips(stage: Stage) -> None:
-    """Agreeing on TLS ends at its time, however steadily a byte of it comes."""
+    """A TLS handshake that arrives byte by byte ends after its time limit."""
     outgoing = ssl.MemoryBIO()
     hello = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="plex.tv")
     with pytest.raises(ssl.SSLWantReadError):
@@ -181,7 +181,7 @@ def _drip(client: Client, text: bytes) -> None:
 
 
 def test_who_never_reads_is_let_go(stage: Stage) -> None:
-    """A client that takes nothing of an answer without end keeps neither the proxy nor the server."""
+    """A client that does not read an endless response blocks neither the proxy nor the server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = stage.client(stage.proxy(limits=ProxyLimits(idle_seconds=0.2)))
         client.tunnel(f"127.0.0.1:{listener.getsockname()[1]}")
@@ -197,7 +197,7 @@ def _pour(connection: socket.socket) -> None:
 
 
 def test_a_second_request_behind_the_first(stage: Stage) -> None:
-    """Of a connection by plain http the first request alone is answered: another might be for somebody else."""
+    """On a plain HTTP connection only the first request is answered: another might be for a different host."""
     second = b"GET http://example.com/ HTTP/1.1\r\nHost: example.com\r\nX-Plex-Token: not-for-us\r\n\r\n"
     with LocalPlex(World()).run_in_thread() as plex:
         own = urlsplit(plex.url)

@@ -1,4 +1,4 @@
-"""Which host is whose, and how a request to the proxy is read."""
+"""Where hosts lead, and how a request to the proxy is parsed."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def refused(hosts: HostTable, target: HostPort) -> tuple[int, str]:
 
 @pytest.mark.parametrize("host", ["plex.tv", "www.plex.tv", "clients.plex.tv", "app.plex.tv"])
 def test_plex_tv_is_taken(host: str) -> None:
-    """Its four hosts lead to the local Plex, by https and by http."""
+    """Its four hosts lead to the local Plex, for HTTPS and HTTP."""
     assert Destination(PLEX_TV, is_plex=True, is_https=True) == HOSTS.route(HostPort(host, 443))
     assert Destination(PLEX_TV, is_plex=True, is_https=False) == HOSTS.route(HostPort(host, 80))
     assert 502 == refused(HOSTS, HostPort(host, 8443))[0]
 
 
 def test_a_media_server_of_the_run_is_taken() -> None:
-    """The name below plex.direct leads to the address in it, if that is one of the run's."""
+    """A name below plex.direct leads to the address in it, if that is one of the run's servers."""
     assert Destination(ATTIC, is_plex=True, is_https=True) == HOSTS.route(
         HostPort(f"127-0-0-1.{DIGITS}.plex.direct", 32401)
     )
@@ -46,7 +46,7 @@ def test_a_media_server_of_the_run_is_taken() -> None:
     ],
 )
 def test_no_other_name_below_plex_direct_leads_anywhere(host: str, port: int) -> None:
-    """Another port, another address, somebody else's server: refused, with the names that there are."""
+    """Another port, another address or a foreign server is refused, with the run's own names."""
     known = f"127-0-0-1.{DIGITS}.plex.direct:32401"
     assert (502, f"{host}:{port} is no media server of this run, which has: {known}") == refused(
         HOSTS, HostPort(host, port)
@@ -56,14 +56,14 @@ def test_no_other_name_below_plex_direct_leads_anywhere(host: str, port: int) ->
 @pytest.mark.parametrize("host", ["metadata.provider.plex.tv", "discover.provider.plex.tv", "status.plex.tv"])
 @pytest.mark.parametrize("hosts", [HOSTS, OFFLINE])
 def test_plex_s_other_hosts_are_refused(hosts: HostTable, host: str) -> None:
-    """What a local Plex does not answer for is named, and never passed on to the real one."""
+    """Plex's hosts that a local Plex does not serve are refused by name, never forwarded to the real ones."""
     expected = (502, f"{host}:443 is one of Plex's hosts that a local Plex does not answer for")
     assert expected == refused(hosts, HostPort(host, 443))
 
 
 @pytest.mark.parametrize("host", ["example.com", "plex.tv.example.com", "notplex.tv", "192.0.2.7", "fd00::1"])
 def test_other_hosts_are_passed_on_or_refused(host: str) -> None:
-    """Somebody else's host goes its way, and offline nowhere."""
+    """Another host is forwarded, or refused offline."""
     address = HostPort(host, 443)
     assert Destination(address) == HOSTS.route(address)
     assert (403, f"{address} is not Plex's, and this run is offline (--offline)") == refused(OFFLINE, address)
@@ -71,7 +71,7 @@ def test_other_hosts_are_passed_on_or_refused(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
 def test_this_machine_is_reached_offline_too(host: str) -> None:
-    """A program's own servers on loopback are not the network."""
+    """A program's own servers on loopback stay reachable."""
     assert Destination(HostPort(host, 8000)) == OFFLINE.route(HostPort(host, 8000))
 
 
@@ -112,14 +112,14 @@ def test_where_a_request_is_to_go(raw: bytes, target: HostPort) -> None:
     ],
 )
 def test_what_is_no_request_to_a_proxy(raw: bytes) -> None:
-    """Anything doubtful is refused, and nothing of it repeated."""
+    """Anything doubtful is refused, and the reason repeats nothing of it."""
     with pytest.raises(ProxyRefusal) as caught:
         parse_head(raw)
     assert "secret" not in caught.value.reason
 
 
 def test_a_plain_request_as_its_server_gets_it() -> None:
-    """The address becomes a path and Host; what is between client and proxy stays there."""
+    """The URL becomes a path and a Host field; fields between client and proxy are removed."""
     raw = (
         b"GET http://media.example:8080/library?X-Plex-Token=t HTTP/1.1\r\nHost: other.example\r\nAccept: */*\r\n"
         b"Proxy-Authorization: Basic c2VjcmV0\r\nProxy-Connection: keep-alive\r\nConnection: keep-alive\r\n\r\n"
@@ -132,7 +132,7 @@ def test_a_plain_request_as_its_server_gets_it() -> None:
 
 
 def test_a_request_as_a_further_proxy_gets_it() -> None:
-    """The client's proof is not passed on; that of this machine is."""
+    """The client's credentials are removed; this machine's are added."""
     raw = b"CONNECT media.example:443 HTTP/1.1\r\nHost: media.example:443\r\nProxy-Authorization: Basic YQ==\r\n\r\n"
     expected = (
         b"CONNECT media.example:443 HTTP/1.1\r\nHost: media.example:443\r\nProxy-Authorization: Basic Yg==\r\n\r\n"

@@ -1,4 +1,4 @@
-"""A connection by plain http carries the one request that was decided on, whatever is sent behind it."""
+"""A plain HTTP connection carries only the one request that was routed, whatever follows it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECOND = (
 
 
 class Stubborn:
-    """A server or proxy that keeps every connection open, answers each with the same bytes, and notes what comes."""
+    """A server or proxy that keeps connections open, answers each with the same bytes, and records what it receives."""
 
     def __init__(self, answer: bytes) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -74,7 +74,7 @@ BODIES = {
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("how", ["pipelined", "in pieces", "after the answer"])
 def test_no_second_request_passes(stage: Stage, stubborn: Stubborn, body: str, how: str) -> None:
-    """Pipelined or on a connection that a server keeps open, it goes nowhere; the first one comes whole."""
+    """A pipelined or later request is dropped; the first one arrives complete."""
     method, content, fields = BODIES[body]
     whole = first(stubborn, method, content, *fields)
     client = stage.client(stage.proxy())
@@ -102,7 +102,7 @@ def test_no_second_request_passes(stage: Stage, stubborn: Stubborn, body: str, h
 @pytest.mark.parametrize("status", ["403 Forbidden", "407 Proxy Authentication Required", "301 Moved"])
 @pytest.mark.parametrize("early", [True, False])
 def test_a_refused_tunnel_carries_nothing(stage: Stage, status: str, early: bool) -> None:
-    """Where a further proxy does not agree to a tunnel, what is sent into it is no request to that proxy."""
+    """If the upstream proxy refuses a tunnel, bytes for the tunnel do not become a request to that proxy."""
     further = Stubborn(f"HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nno".encode())
     stage.endings.callback(further.close)
     proxy = stage.proxy(upstream=UpstreamProxy(further.address, Secret("Basic dTpw")))
@@ -120,7 +120,7 @@ def test_a_refused_tunnel_carries_nothing(stage: Stage, status: str, early: bool
 
 
 def test_an_agreed_tunnel_carries_what_was_sent_early(stage: Stage) -> None:
-    """After an answer of the 1xx kind and one of the 2xx kind, in pieces, everything passes."""
+    """After a 1xx and a 2xx response, in pieces, everything passes."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         proxy = stage.proxy(upstream=UpstreamProxy(HostPort(*listener.getsockname()[:2]), None))
         client = stage.client(proxy)
@@ -153,7 +153,7 @@ def test_an_agreed_tunnel_carries_what_was_sent_early(stage: Stage) -> None:
     ],
 )
 def test_a_body_that_two_would_read_differently(stage: Stage, stubborn: Stubborn, fields: tuple[str, ...]) -> None:
-    """Is refused with 400 before anything is sent on."""
+    """It is refused with 400 before anything is forwarded."""
     client = stage.client(stage.proxy())
     client.say(first(stubborn, "POST", b"0\r\n\r\n" + SECOND, *fields))
     assert client.rest().startswith(b"HTTP/1.1 400 Bad Request: the length of the body is not clear")
@@ -162,14 +162,14 @@ def test_a_body_that_two_would_read_differently(stage: Stage, stubborn: Stubborn
 
 @pytest.mark.parametrize("body", [b"x\r\n", b"-1\r\n", b"1\r\nabc\r\n", b"1\nab", b"0x1\r\na\r\n", b"1" * 5000])
 def test_chunks_that_cannot_be_read(body: bytes) -> None:
-    """End the request: where it ends would be a guess."""
+    """They end the connection: the end of the body would be a guess."""
     with pytest.raises(ProxyRefusal):
         BodyParser(CHUNKED).feed(body)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40)), st.binary(), st.data())
 def test_a_body_in_chunks_ends_where_it_ends(chunks: list[bytes], behind: bytes, data: st.DataObject) -> None:
-    """However it is cut into pieces, the body passes whole, and nothing behind it does."""
+    """In whatever pieces it arrives, the body passes completely, and nothing after it does."""
     written = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
     body, left, passed = BodyParser(CHUNKED), written + behind, b""
     while left:

@@ -1,4 +1,4 @@
-"""The proxy on loopback: what it takes, passes on and refuses, byte for byte."""
+"""The proxy on loopback: what it leads to the local Plex, forwards and refuses, byte for byte."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ASKING = b"GET /api/v2/user HTTP/1.1\r\nHost: plex.tv\r\nX-Plex-Token: a-secret-
 
 @pytest.mark.parametrize("name", ["plex.tv", "clients.plex.tv", "app.plex.tv"])
 def test_plex_tv_is_answered_by_the_local_plex(stage: Stage, connect: Connect, name: str) -> None:
-    """TLS with a certificate for that name; what is inside comes to the local Plex as it was sent."""
+    """TLS has a certificate for that name, and the bytes inside reach the local Plex unchanged."""
     client = connect()
     assert ESTABLISHED == client.tunnel(f"{name}:443")
     client.tls(name, stage.issued)
@@ -41,7 +41,7 @@ def test_a_media_server_by_its_name_below_plex_direct(stage: Stage, connect: Con
 
 
 def test_tls_is_1_2_at_least_and_http_1_1(stage: Stage, connect: Connect) -> None:
-    """A client that offers HTTP/2 too is told which of them it is."""
+    """A client that also offers HTTP/2 is told to use HTTP/1.1."""
     client = connect()
     client.tunnel("plex.tv:443")
     context = ssl.create_default_context(cadata=stage.issued.authority.decode())
@@ -51,7 +51,7 @@ def test_tls_is_1_2_at_least_and_http_1_1(stage: Stage, connect: Connect) -> Non
 
 
 def test_a_plain_request_for_plex_tv(stage: Stage, connect: Connect) -> None:
-    """A program that asks by http is answered too, whole or through a tunnel."""
+    """A program that uses plain HTTP is answered, too, with or without a tunnel."""
     plain, tunnelled = connect(), connect()
     plain.say(b"GET http://plex.tv/api/v2/ping HTTP/1.1\r\nHost: plex.tv\r\n\r\n")
     assert stage.plex_tv.reply == plain.rest()
@@ -62,7 +62,7 @@ def test_a_plain_request_for_plex_tv(stage: Stage, connect: Connect) -> None:
 
 
 def test_other_hosts_are_passed_on_untouched(stage: Stage, connect: Connect) -> None:
-    """A tunnel to somebody else carries whatever it carries, both ways."""
+    """A tunnel to another host carries bytes unchanged, both ways."""
     other = stage.backend(b"\x00\xffwhatever")
     client = connect()
     assert ESTABLISHED == client.tunnel(f"localhost:{other.address.port}")
@@ -87,7 +87,7 @@ def test_other_hosts_are_passed_on_untouched(stage: Stage, connect: Connect) -> 
     ],
 )
 def test_a_refusal_says_why_where_clients_show_it(stage: Stage, asked: str, status: int, reason: str) -> None:
-    """The sentence is the phrase of the status line, the body, and in the journal."""
+    """The reason is in the status line, the body and the log."""
     client = stage.client(stage.proxy(offline=True))
     client.say(f"{asked} HTTP/1.1\r\n\r\n".encode())
     said = client.rest().decode()
@@ -98,7 +98,7 @@ def test_a_refusal_says_why_where_clients_show_it(stage: Stage, asked: str, stat
 
 
 def test_what_cannot_be_reached_is_a_bad_gateway(stage: Stage, connect: Connect) -> None:
-    """Nobody listens there, or there is no such name: 502 with the system's reason."""
+    """If nothing listens or the name is unknown, it is 502 with the system's reason."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     client, other = connect(), connect()
@@ -107,7 +107,7 @@ def test_what_cannot_be_reached_is_a_bad_gateway(stage: Stage, connect: Connect)
 
 
 def test_it_does_not_go_round_in_circles(stage: Stage) -> None:
-    """A request to the proxy itself, by whatever name, is refused instead of asked of itself again."""
+    """A request to the proxy itself, by any name, is refused."""
     proxy = stage.proxy()
     port = proxy.url.rpartition(":")[2]
     for host in ("127.0.0.1", "localhost", "0.0.0.0"):  # noqa: S104  # asked for, not listened on
@@ -116,7 +116,7 @@ def test_it_does_not_go_round_in_circles(stage: Stage) -> None:
 
 
 def test_a_further_proxy(stage: Stage) -> None:
-    """Where the machine has a proxy, others are reached by it with its own proof; Plex's hosts and loopback are not."""
+    """If the machine uses a proxy, other hosts are reached through it with its credentials; Plex's hosts are not."""
     further = stage.backend(b"HTTP/1.1 200 yes\r\n\r\nand its bytes")
     proxy = stage.proxy(upstream=UpstreamProxy(further.address, Secret("Basic dTpw")))
     client = stage.client(proxy)
@@ -139,7 +139,7 @@ def test_a_further_proxy(stage: Stage) -> None:
 
 
 def test_no_secret_is_in_the_journal(stage: Stage, connect: Connect) -> None:
-    """Neither queries, fields, paths nor what a bad request held."""
+    """The log has no queries, header fields, paths or parts of a bad request."""
     for text in (
         b"GET http://plex.tv/a-secret-token?t=a-secret-token HTTP/1.1\r\nX-Plex-Token: a-secret-token\r\n\r\n",
         b"CONNECT a-secret-token@plex.tv:443 HTTP/1.1\r\n\r\n",
@@ -154,7 +154,7 @@ def test_no_secret_is_in_the_journal(stage: Stage, connect: Connect) -> None:
 
 
 def test_who_does_not_read_stops_who_sends(stage: Stage) -> None:
-    """Nothing is piled up for a client that reads nothing: its server stays with what fits on the way."""
+    """Backpressure: for a client that does not read, the server can send only what fits into buffers."""
     sent = 0
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -179,7 +179,7 @@ def test_who_does_not_read_stops_who_sends(stage: Stage) -> None:
 
 
 def test_it_ends_with_connections_open(stage: Stage) -> None:
-    """Whatever clients do, it is over at once, and they see the end."""
+    """Whatever clients do, the proxy stops at once, and they see the end of their connections."""
     proxy = stage.proxy()
     silent, tunnelled = stage.client(proxy), stage.client(proxy)
     tunnelled.tunnel("plex.tv:443")
