@@ -8,6 +8,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -19,19 +20,35 @@ SOURCE = ROOT / "src" / "ticketstub"
 LONGEST_FILE = 500
 VAGUE = {"util", "utils", "helper", "helpers", "common", "manager", "managers", "service", "services", "misc"}
 
-# Lower layers never import higher ones. Modules of one row may import each other.
-LAYERS = (
-    {"messages", "tokens", "models", "errors", "refusals", "device", "tracebacks", "dns", "private_files"},
-    {"crypto"},
-    {"protocol"},
-    {"credentials"},
-    {"client", "public_names", "calls"},
-    {"compat", "adapters"},
-    {"testing", "pytest_plugin", "cli"},
-)
-# The local Plex stands beside the client on the protocol, and neither knows the other.
-SERVER_MAY_IMPORT = {"local_plex", "__version__", "protocol", "crypto"} | LAYERS[0]
-BOTH_SIDES = {"testing", "pytest_plugin", "cli"}
+# What every part may import: plain values, errors, and three leaf modules that both sides need.
+GROUND = {"messages", "tokens", "models", "errors", "refusals", "device", "tracebacks", "dns", "private_files"}
+# What each part may import beside itself. Imports for types only count, too.
+MAY_IMPORT = {
+    **dict.fromkeys(GROUND, GROUND),
+    "crypto": GROUND,
+    "protocol": GROUND | {"crypto"},
+    "credentials": GROUND | {"crypto", "protocol"},
+    "client": GROUND | {"crypto", "protocol", "credentials"},
+    "public_names": set[str](),
+    "calls": {"public_names"},
+    "compat": GROUND | {"protocol", "client", "calls"},
+    "local_plex": GROUND | {"crypto", "protocol"},
+    "testing": GROUND | {"client", "local_plex"},
+    "cli": GROUND | {"client", "credentials", "calls", "local_plex", "testing"},
+}
+# The same within the local Plex. What is not listed is the composition root's alone.
+LOCAL_PLEX_MAY_IMPORT = {
+    "settings": set[str](),
+    "redaction": set[str](),
+    "world": {"settings"},
+    "storage": {"settings", "world"},
+    "domain": {"settings", "world", "storage", "redaction"},
+    "http": {"settings", "redaction"},
+    "api": {"settings", "world", "storage", "domain", "http", "redaction"},
+    "pages": {"settings", "world", "storage", "domain", "http", "redaction"},
+}
+COMPOSITION = "local_plex"
+HANDED_IN = {"control", "openapi", "intercept", "content"}
 
 # What the command may use: the public names, what they are made of, and the modules by which a local Plex is run.
 FACES = {
@@ -85,7 +102,7 @@ class Module:
 
     @cached_property
     def imports(self) -> tuple[tuple[str, int], ...]:
-        """Every module that it imports when run, wherever in the file, by its absolute name and line."""
+        """Every module or name that it imports, wherever in the file and for whatever: absolute name and line."""
         return tuple(self._imports())
 
     @cached_property
@@ -95,11 +112,7 @@ class Module:
         return tuple((ast.unparse(node), node.lineno) for node in nodes)
 
     def _imports(self) -> Iterator[tuple[str, int]]:
-        only_types = [node for node in ast.walk(self.tree) if isinstance(node, ast.If) and _for_types(node)]
-        ignored = {child for node in only_types for statement in node.body for child in ast.walk(statement)}
         for node in ast.walk(self.tree):
-            if node in ignored:
-                continue
             if isinstance(node, ast.Import):
                 yield from ((alias.name, node.lineno) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -110,10 +123,6 @@ class Module:
 
     def at(self, line: int) -> str:
         return f"{self.path.relative_to(ROOT)}:{line}"
-
-
-def _for_types(node: ast.If) -> bool:
-    return ast.unparse(node.test).rpartition(".")[2] == "TYPE_CHECKING"
 
 
 @cache
@@ -132,46 +141,97 @@ def starts_with(name: str, modules: set[str]) -> bool:
     return any(name == module or name.startswith(f"{module}.") for module in modules)
 
 
-def layer_of(top: str) -> int | None:
-    return next((height for height, names in enumerate(LAYERS) if top in names), None)
+def part_of(name: str, depth: int) -> str:
+    """The part of a dotted name below a package: `protocol` of ticketstub.protocol.call at depth 1."""
+    return [*name.split("."), "", ""][depth]
 
 
-def test_every_module_has_its_layer() -> None:
-    """A new module or package is given its place in the layers here before it is imported anywhere."""
-    placed = set().union(*LAYERS) | {"local_plex", "", "__main__"}
-    assert set() == {module.top for module in modules()} - placed
+def neighbours(module: Module) -> set[str]:
+    """The project's modules that one imports."""
+    names = {each.name for each in modules()}
+    found = {name if name in names else name.rpartition(".")[0] for name, _ in module.imports}
+    return (found & names) - {module.name}
 
 
-def test_no_layer_imports_a_higher_one() -> None:
-    """Records know nothing of the wire, the wire nothing of flows, flows nothing of clients, clients nothing of cli."""
+def test_every_part_has_its_place() -> None:
+    """A new module or package is given its place in the table before it is imported anywhere."""
+    assert MAY_IMPORT.keys() | {"", "__main__"} == {part_of(module.name, 1) for module in modules()}
+
+
+def test_each_part_imports_only_what_it_may() -> None:
+    """Models know nothing of the protocol, the protocol nothing of flows, the client nothing of the local Plex."""
     wrong = [
         f"{module.at(line)} imports {name}"
         for module in modules()
         for name, line in module.imports
         if starts_with(name, {"ticketstub"})
-        and (mine := layer_of(module.top)) is not None
-        and (theirs := layer_of(name.split(".")[1] if "." in name else "")) is not None
-        and theirs > mine
+        and (mine := part_of(module.name, 1)) in MAY_IMPORT
+        and (theirs := part_of(name, 1)) not in MAY_IMPORT[mine] | {mine, "", "__version__"}
+        and theirs in MAY_IMPORT
     ]
     assert [] == wrong
 
 
-def test_client_and_server_do_not_know_each_other() -> None:
-    """The local Plex shares only the wire with the client; only the test fixtures and the command know both."""
+def test_each_part_of_the_local_plex_imports_only_what_it_may() -> None:
+    """Storage knows no decision, HTTP no route; who composes the parts hands in what is not beneath them."""
     wrong = [
         f"{module.at(line)} imports {name}"
         for module in modules()
         for name, line in module.imports
-        if starts_with(name, {"ticketstub"})
+        if starts_with(name, {"ticketstub.local_plex"})
+        and (mine := part_of(module.name, 2)) != (theirs := part_of(name, 2))
         and (
-            (module.top == "local_plex" and name.split(".")[1] not in SERVER_MAY_IMPORT)
-            or (
-                module.top not in BOTH_SIDES | {"local_plex", "__main__"}
-                and starts_with(name, {"ticketstub.local_plex"})
-            )
+            (mine in LOCAL_PLEX_MAY_IMPORT and theirs not in LOCAL_PLEX_MAY_IMPORT[mine])
+            or (part_of(module.name, 1) == "local_plex" and theirs in HANDED_IN and mine != COMPOSITION)
         )
     ]
     assert [] == wrong
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    """No modules import each other, by however many steps, not for types and not within functions either."""
+    graph = {module.name: neighbours(module) for module in modules()}
+    while ends := {name for name, theirs in graph.items() if not theirs & graph.keys()}:
+        graph = {name: theirs for name, theirs in graph.items() if name not in ends}
+    starts = {name for name in graph if not any(name in theirs for theirs in graph.values())}
+    assert {} == {name: sorted(theirs & graph.keys()) for name, theirs in graph.items() if name not in starts}
+
+
+def test_a_class_name_has_one_meaning() -> None:
+    """No two classes have the same name; what is generated has the names of its source without `Async`."""
+    names = Counter(
+        node.name
+        for module in modules()
+        if not module.text.startswith("# Generated by")
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [] == [name for name, times in names.items() if times > 1]
+
+
+def test_documented_arguments_exist() -> None:
+    """What an `Args:` or `Attributes:` section describes is there under that name."""
+    wrong = [f"{module.path.name}:{line} {name}" for module in modules() for name, line in documented(module)]
+    assert [] == wrong
+
+
+def documented(module: Module) -> Iterator[tuple[str, int]]:
+    """Find the documented names that neither the function nor the class has."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            present = {
+                *(each.arg for each in ast.walk(node) if isinstance(each, ast.arg)),
+                *(each.id for each in ast.walk(node) if isinstance(each, ast.Name)),
+                *(each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute)),
+                *(each.name for each in ast.walk(node) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)),
+                *(each.value for each in ast.walk(node) if isinstance(each, ast.Constant)),
+            }
+            sections = re.split(r"^(\w+):\n", ast.get_docstring(node) or "", flags=re.MULTILINE)
+            for title, text in zip(sections[1::2], sections[2::2], strict=True):
+                if title in {"Args", "Attributes"}:
+                    listed = re.findall(r"^    (\*{0,2}\w+(?:(?:, | and )\*{0,2}\w+)*): ", text, re.MULTILINE)
+                    names = {name for names in listed for name in re.findall(r"\w+", names)} - {"and"}
+                    yield from ((name, node.lineno) for name in sorted(names - present))
 
 
 def test_the_command_uses_public_faces() -> None:
@@ -179,7 +239,7 @@ def test_the_command_uses_public_faces() -> None:
     wrong = [
         f"{module.at(node.lineno)} imports {node.module}"
         for module in modules()
-        if module.top == "cli"
+        if part_of(module.name, 1) == "cli"
         for node in ast.walk(module.tree)
         if isinstance(node, ast.ImportFrom)
         and starts_with(node.module or "", {"ticketstub"})

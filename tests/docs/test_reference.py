@@ -13,9 +13,8 @@ import pytest
 
 import ticketstub
 from tests.cli.declared import every_command
-from tests.docs.pages import ROOT, page
+from tests.docs.pages import page
 from tests.tables import every
-from tests.test_architecture import LAYERS
 from ticketstub import calls, errors, refusals, testing
 from ticketstub.cli.errors import EXIT_CODES
 from ticketstub.client import groups
@@ -155,14 +154,6 @@ def test_every_key_of_a_world_is_in_the_page(heading: str, kind: type[WorldTable
     """The table below a heading has each key that is read there, in their order, and says which are required."""
     known = [(name, "yes" if key.required else "") for name, key in get_fields(kind).items()]
     assert known == rows("docs/reference/world.md", heading, "key", "required")
-
-
-def test_every_module_is_in_the_page_in_its_row() -> None:
-    """The architecture's rows are the layers that the tests hold, and every module stands in one."""
-    table = page("docs/architecture.md").table("Who may import whom")
-    listed = [set(row.split(", ")) for row in table.column("modules")]
-    there = {path.stem for path in (ROOT / "src" / "ticketstub").iterdir() if not path.name.startswith("_")}
-    assert [found for layer in LAYERS if (found := layer & there)] == listed
 
 
 def test_exit_codes_are_those_of_the_page() -> None:

@@ -70,7 +70,7 @@ _DOCUMENT_PATH: Schema = {
 }
 
 
-class ControlCommand(Protocol):
+class DescribedCommand(Protocol):
     """The declaration of a command of the control API."""
 
     function: Callable[..., Coroutine[Any, Any, Any]]
@@ -87,7 +87,7 @@ def build_document(
     *,
     routes: Iterable[AnyRoute] = (),
     pages: Mapping[str, Page] | None = None,
-    commands: Mapping[str, Mapping[str, ControlCommand]] | None = None,
+    commands: Mapping[str, Mapping[str, DescribedCommand]] | None = None,
 ) -> Schema:
     """Build the document of one kind of port.
 
@@ -285,7 +285,7 @@ _ERROR_RESPONSE: Schema = {
 }
 
 
-def _describe_command(path: str, method: str, command: ControlCommand, schemas: SchemaBuilder) -> Schema:
+def _describe_command(path: str, method: str, command: DescribedCommand, schemas: SchemaBuilder) -> Schema:
     name = "_".join([method.lower(), *(path.split("/")[3:] or ["verbs"])])
     result_type = get_type_hints(command.function)["return"]
     success: Schema = {"204": {"description": "Done."}}
