@@ -1,4 +1,4 @@
-"""C7: a hostile answer costs little memory and time, measured in a process whose memory is limited."""
+"""C7: a hostile response costs little memory and time, measured in a process with limited memory."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ WARM = {"warm": b'{"id":1', "warm-xml": b"<user", "warm-gzip": gzip.compress(b"{
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """A server that answers by the first part of the path; what is packed says so."""
+    """A server that answers by the first part of the path; compressed bodies name their coding."""
     bodies = PLAIN | BOMBS | WARM
 
     def behave(server: Server, sock: socket.socket) -> None:
@@ -89,7 +89,7 @@ def asked(server: Server, names: list[str], limit: int = MOST_MEMORY) -> dict[st
     "names", [pytest.param([*PLAIN], id="plain", marks=pytest.mark.long), pytest.param([*BOMBS], id="packed")]
 )
 def test_c7_memory_and_time_are_bounded(server: Server, names: list[str]) -> None:
-    """Huge, deep, entity-laden, packed and wrong answers end in MalformedReply, in 50 MiB and two seconds of work."""
+    """Huge, nested, compressed and wrong responses, and XML entities, raise MalformedReply within 50 MiB and 2 s."""
     known = dict(zip(PLAIN, HOSTILE, strict=True))
     for name, outcomes in asked(server, names).items():
         for kind, seconds in outcomes:

@@ -1,4 +1,4 @@
-"""C1: no redirect, of any kind, takes a credential anywhere else."""
+"""C1: no redirect of any kind takes a credential to another origin."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STATUSES = [301, 302, 303, 307, 308]
 
 
 class Sink:
-    """A server that must never hear anything; it answers so that a follower would succeed, and keeps every byte."""
+    """A server that must receive nothing. It answers so that a follower would succeed, and records every byte."""
 
     def __init__(self) -> None:
         self.heard = b""
@@ -65,7 +65,7 @@ def authority() -> Authority:
 
 @pytest.fixture(scope="module")
 def moved() -> Iterator[Server]:
-    """A server that redirects each request to where its path says: `/302/<address>`."""
+    """A server that redirects each request to the target in its path: `/302/<URL>`."""
 
     def behave(server: Server, sock: socket.socket) -> None:
         while came := server.read(sock):
@@ -138,7 +138,7 @@ _CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # an empty one is made at on
 
 @contextmanager
 def client_of(name: str, url: str, context: ssl.SSLContext = _CONTEXT) -> Generator[Any]:
-    """Make a client of a media server, by each façade and by HTTP clients that would follow redirects themselves."""
+    """Make a media server's client, by each façade and by HTTP clients that would follow redirects themselves."""
     options = {"follow_redirects": True, "verify": context}
     if name in ("sync", "httpx2", "httpx"):
         sync: dict[str, Callable[..., Any]] = {"httpx2": httpx2.Client, "httpx": httpx.Client}
@@ -176,7 +176,7 @@ def attic(facade: str, moved: Server) -> Iterator[Any]:
 
 
 def refused(attic: Any, way: dict[str, Any], path: str) -> PlexError:
-    """Ask, expect one of our errors about the redirect, and no secret in anything that it could show."""
+    """Send, and expect one of our redirect errors, without a secret in anything that it could show."""
     with pytest.raises(PlexError, match="redirect") as caught:
         attic.request(**{**way, "path": path})
     assert CANARY not in f"{caught.value}{caught.value!r}{caught.value.__cause__}{caught.value.__context__}"
@@ -185,7 +185,7 @@ def refused(attic: Any, way: dict[str, Any], path: str) -> PlexError:
 
 @pytest.mark.parametrize(("facade", "status"), paired(FACADES, STATUSES))
 def test_c1_no_byte_elsewhere(attic: Any, status: int, moved: Server, sink: Sink) -> None:
-    """Every redirect status × method × place of the credential × target is refused; the sink hears not one byte."""
+    """Every redirect status × method × place of the credential × target is refused; the sink receives no byte."""
     for place in PLACES.values():
         location = place.format(sink=sink.port, here=moved.port)
         path = f"/{status}/{location.encode().hex()}"
@@ -198,7 +198,7 @@ def test_c1_no_byte_elsewhere(attic: Any, status: int, moved: Server, sink: Sink
 
 @pytest.mark.parametrize(("facade", "status"), paired(FACADES, STATUSES))
 def test_c1_hostile_locations(attic: Any, status: int, moved: Server, sink: Sink) -> None:
-    """A location that URL parsers read differently, or that is no address, is refused by each client alike."""
+    """Each client refuses a location that URL parsers read differently or that is not a URL."""
     for name, hostile in HOSTILE.items():
         location = hostile.format(sink=sink.port, here=moved.port)
         path = f"/{status}/{location.encode().hex()}"
@@ -230,7 +230,7 @@ def test_c1_from_https_to_http(facade: str, way: str, sink: Sink, authority: Aut
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_c1_sign_in_is_never_sent_again(kind: str, sink: Sink) -> None:
-    """A password is sent once and only where it was meant to go, whatever the redirect."""
+    """A password is sent once, and only to its own origin, whatever the redirect."""
     for status in STATUSES:
         answer = f"HTTP/1.1 {status} Moved\r\nLocation: http://127.0.0.1:{sink.port}/\r\nContent-Length: 0\r\n\r\n"
 

@@ -31,7 +31,7 @@ def plex(transport: Recording, **given: Any) -> Plex:
 
 @dataclass
 class Row:
-    """What is named, what is called, and where the canary arrives; `None` where it is an error and nothing is sent."""
+    """What is named, what is called, and where the canary arrives; `None` for an error before anything is sent."""
 
     make: Any
     arrives: str | None
@@ -105,7 +105,7 @@ def _elsewhere(transport: Recording) -> object:
 
 @every("row", ROWS)
 def test_c2_where_a_token_goes(row: Row) -> None:
-    """A token goes where it was named to go; elsewhere the call goes without it, or is an error before it is sent."""
+    """A token is sent where it was named; elsewhere the call has no token, or is an error before it is sent."""
     transport = Recording()
     if row.arrives is None:
         with pytest.raises(CredentialsError) as caught:
@@ -160,7 +160,7 @@ STEPS = st.lists(
 @given(steps=STEPS, first=st.sampled_from(["mine", "canary"]), server=st.sampled_from([None, *ORIGINS]))
 @examples(100)
 def test_c2_any_way_of_deriving(steps: list[tuple[str, str, Any]], first: str, server: str | None) -> None:
-    """Whatever clients are derived in whatever order, a token arrives only where it was named."""
+    """Whatever clients are derived in whatever order, a token is sent only where it was named."""
     tokens = {"mine": Token(MINE, origin=PLEX), "canary": Token(CANARY, origin=ATTIC), None: None}
     transport = Recording()
     client: Any = plex(transport, token=tokens[first], server=server)
@@ -193,7 +193,7 @@ def _step(client: Any, kind: str, origin: str, choice: Any, tokens: dict[Any, An
 )
 @examples(40)
 def test_c2_each_server_gets_its_own_token(resources: list[tuple[str, str | None]]) -> None:
-    """Over any list of resources, a media server only ever sees its own token, and none where it has none."""
+    """Over any list of resources, a media server receives only its own token, or none if it has none."""
     transport = Recording()
     client = plex(transport, token=CANARY)
     for url, own in resources:
@@ -208,7 +208,7 @@ def test_c2_each_server_gets_its_own_token(resources: list[tuple[str, str | None
     "name", ["PLEX_TOKEN", "TICKETSTUB_TOKEN", "TICKETSTUB_PLEX_TV", "PLEX_URL", "PLEXAPI_AUTH_SERVER_TOKEN"]
 )
 def test_c5_environment_steers_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of the environment names a token or an address for the library."""
+    """No environment variable gives the library a token or an address."""
     monkeypatch.setenv(name, "http://evil.example")
     transport = Recording()
     Plex(transport=transport, device=DEVICE, token=CANARY).ping()
@@ -217,7 +217,7 @@ def test_c5_environment_steers_nothing(name: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_c5_netrc_is_not_read(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No credentials are taken from a .netrc."""
+    """No credentials are read from .netrc."""
     (tmp_path / "netrc").write_text("machine plex.example login mira password hunter2\n", "utf-8")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     transport = Recording()
@@ -231,7 +231,7 @@ def _whose(request: Request) -> Response:
 
 
 def test_c12_users_do_not_mix() -> None:
-    """Fifty tasks with twenty users on one loop and one client: each answer is of the user who asked."""
+    """Fifty tasks with twenty users on one loop and one client: each response belongs to the right user."""
 
     async def all_at_once() -> list[tuple[str, str | None]]:
         class Slow(AsyncRecording):

@@ -1,7 +1,7 @@
-"""Loopback servers that behave badly on purpose, on raw sockets, one thread a connection.
+"""Loopback servers that misbehave on purpose, on raw sockets, one thread a connection.
 
-Rule: each behaviour is a function of the accepted socket; nothing waits longer than the test, for every server is
-stopped and its sockets closed when the `with` ends.
+Rule: each behaviour is a function of the accepted socket. Nothing outlives the test: at the end of the `with`, every
+server is stopped and its sockets are closed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Server:
     """Accepts on loopback and passes each connection to a behaviour.
 
     Attributes:
-        requests: what came, one entry a request, whole.
+        requests: the requests that were received, each whole.
         connections: how many connections were accepted.
-        closed: how many of them were closed here.
-        ended: set when a connection's other side has closed it (for behaviours that wait for that).
+        closed: how many of them this server has closed.
+        ended: set when the other side has closed a connection (for behaviours that wait for that).
     """
 
     def __init__(self, behave: Callable[[Server, socket.socket], None], context: ssl.SSLContext | None = None) -> None:
