@@ -58,7 +58,7 @@ class FakeClock:
         return self.now
 
 
-def caller(settings: CallSettings, clock: FakeClock | None = None) -> FlowContext:
+def make_context(settings: CallSettings, clock: FakeClock | None = None) -> FlowContext:
     """Return a context with these settings and the usual device."""
     clock = clock or FakeClock()
     return FlowContext(settings, DEVICE, Clock(clock, clock, lambda: 0.5), PublishedKeyCache())
@@ -76,7 +76,7 @@ class Stepper:
     steps: list[Any] = field(default_factory=list)
 
     def run(self, call: Call[Any], settings: CallSettings) -> Any:
-        flow = send_call(call, caller(settings, self.clock))
+        flow = send_call(call, make_context(settings, self.clock))
         left = iter(self.answers)
         try:
             step = next(flow)

@@ -30,7 +30,7 @@ def devices(token: str = OPAQUE, provides: str = "controller") -> Any:
 
 def checking(token: str | Token, *answers: object, server: str | None = None) -> tuple[Any, Walker]:
     walker = Walker(answers, settings=CallSettings(plex_tv=HERE, server=server, retry=Retry(attempts=1)))
-    return walker.run(lambda caller: check_token(token, caller)), walker
+    return walker.run(lambda context: check_token(token, context)), walker
 
 
 def carried(walker: Walker) -> list[tuple[str, str | None]]:

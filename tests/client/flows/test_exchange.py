@@ -20,8 +20,8 @@ from tests.client.flows.stepping import (
     FakeClock,
     Stepper,
     base,
-    caller,
     failed,
+    make_context,
     moved,
     refusal,
 )
@@ -59,7 +59,7 @@ REQUESTS = {
 @pytest.mark.parametrize(("call", "method", "url", "headers", "body"), REQUESTS.values(), ids=REQUESTS)
 def test_request(call: Call[Any], method: str, url: str, headers: dict[str, str], body: bytes) -> None:
     """The first step sends exactly this request: the device always, the token only if the call needs one."""
-    flow = send_call(call, caller(base()))
+    flow = send_call(call, make_context(base()))
     step = next(flow)
     assert isinstance(step, Send)
     request = step.request
@@ -263,7 +263,7 @@ class Transport:
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), ValueError("x"), Unreachable("x")], ids=repr)
 def test_driver_closes_the_flow(failure: BaseException) -> None:
     """Whatever ends a flow, Ctrl-C included, its generator is closed and the error is raised."""
-    flow: Any = send_call(Ping(), caller(with_retry(Retry(attempts=1))))
+    flow: Any = send_call(Ping(), make_context(with_retry(Retry(attempts=1))))
     with pytest.raises(type(failure)) as caught:
         driver.run(flow, Transport(failure))
     assert failure is caught.value
@@ -283,7 +283,7 @@ def test_async_driver_closes_the_flow() -> None:
         async def close(self) -> None:
             pass
 
-    flow: Any = send_call(Ping(), caller(base()))
+    flow: Any = send_call(Ping(), make_context(base()))
 
     async def cancelled() -> None:
         with pytest.raises(asyncio.CancelledError):

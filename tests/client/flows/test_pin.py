@@ -203,7 +203,7 @@ def test_an_outage_does_not_end_a_sign_in(outage: object) -> None:
 def test_waits_grow_after_failures_and_chance_spreads_them() -> None:
     """Waits grow after failures in a row, with random spread; after a success they are a second again."""
     outages = [OUTAGES["502"]] * 6
-    walker, flow = waiting(*outages, PENDING, OUTAGES["502"], LINKED, chance=0.25)
+    walker, flow = waiting(*outages, PENDING, OUTAGES["502"], LINKED, random=0.25)
     walker.run(flow)
     assert [1.25, 2.25, 4.25, 8.25, 15.25, 15.25, 1.0, 1.25] == walker.slept
 
@@ -211,7 +211,7 @@ def test_waits_grow_after_failures_and_chance_spreads_them() -> None:
 @pytest.mark.parametrize(("asked", "seconds"), [("7", 7.25), ("0", 1.25), ("86400", 59.25)])
 def test_c10_retry_after_is_honoured_up_to_a_minute(asked: str, seconds: float) -> None:
     """Retry-After is honoured between 1 and 60 seconds."""
-    walker, flow = waiting(error(429, 1003, retry_after=asked), LINKED, chance=0.25)
+    walker, flow = waiting(error(429, 1003, retry_after=asked), LINKED, random=0.25)
     walker.run(flow)
     assert [seconds] == walker.slept
 

@@ -44,7 +44,7 @@ NEW = plex_jwt(NOW)
 
 
 def granting(walker: Walker) -> Any:
-    return walker.run(lambda caller: request_jwt(caller, KEY))
+    return walker.run(lambda context: request_jwt(context, KEY))
 
 
 def test_a_jwt_for_a_key() -> None:
@@ -83,13 +83,13 @@ def test_one_more_nonce(failure: Any) -> None:
 def test_another_devices_key_is_not_tried_again() -> None:
     """1097 means that the key is another device's: a new nonce would not help."""
     walker = Walker([published(), nonce(), error(422, 1097)])
-    walker.fails(lambda caller: request_jwt(caller, KEY), Refusal)
+    walker.fails(lambda context: request_jwt(context, KEY), Refusal)
 
 
 def test_a_refused_nonce_is_raised() -> None:
     """Too many nonces: the refusal is raised and the request is not repeated."""
     many = error(429, 1003, retry_after="3600")
-    Walker([published(), many]).fails(lambda caller: request_jwt(caller, KEY), RateLimited)
+    Walker([published(), many]).fails(lambda context: request_jwt(context, KEY), RateLimited)
 
 
 FORGED = {
@@ -110,7 +110,7 @@ FORGED = {
 def test_a_jwt_that_is_not_plexs_is_not_taken(jwt: str) -> None:
     """A JWT that the published keys do not verify is not used."""
     walker = Walker([published(), nonce(), exchanged(jwt)])
-    raised = walker.fails(lambda caller: request_jwt(caller, KEY), MalformedReply)
+    raised = walker.fails(lambda context: request_jwt(context, KEY), MalformedReply)
     assert jwt not in str(raised)
 
 
@@ -124,21 +124,21 @@ def test_an_unknown_key_is_looked_for_once_in_five_minutes() -> None:
     assert rotated == granting(walker)[0].reveal()
     third = plex_jwt(walker.clock + walker.wall, type(SIGNER).generate("plex-key-3"))
     walker.left = [nonce(), exchanged(third)]
-    walker.fails(lambda caller: request_jwt(caller, KEY), MalformedReply)
+    walker.fails(lambda context: request_jwt(context, KEY), MalformedReply)
     assert 2 == walker.calls.count("get_published_keys")
 
 
 def test_keys_are_fetched_before_the_nonce() -> None:
     """An outage of the published keys uses up no nonce and revokes no token."""
     broken = Walker([ok(b"", 503)] * 3)
-    broken.fails(lambda caller: request_jwt(caller, KEY), ServerError)
+    broken.fails(lambda context: request_jwt(context, KEY), ServerError)
     assert {"get_published_keys"} == set(broken.calls)
 
 
 def test_registering() -> None:
     """A key is registered with the device's token, and only its public part is sent."""
     walker = Walker([ok(b"{}", 201)]).with_token()
-    walker.run(lambda caller: register_key(caller, KEY))
+    walker.run(lambda context: register_key(context, KEY))
     (sent,) = walker.sent
     assert ("POST", f"{HERE}/api/v2/auth/jwk", OPAQUE) == (sent.method, sent.url, sent.headers["X-Plex-Token"])
     assert b'"kid":"demo-key-1"' in sent.body
@@ -148,14 +148,14 @@ def test_registering() -> None:
 @pytest.mark.parametrize("answer", [error(422, 1011, "Thumbprint has already been taken"), error(422, 1999)])
 def test_a_key_that_is_registered_already(answer: Any) -> None:
     """422 is no error: it may be this very key, and the exchange shows."""
-    Walker([answer]).with_token().run(lambda caller: register_key(caller, KEY))
+    Walker([answer]).with_token().run(lambda context: register_key(context, KEY))
 
 
 def test_a_lost_answer_to_a_registration() -> None:
     """A registration without a response is sent again once."""
-    Walker([RESET, error(422, 1011)]).with_token().run(lambda caller: register_key(caller, KEY))
-    Walker([RESET, RESET]).with_token().fails(lambda caller: register_key(caller, KEY), Unreachable)
-    Walker([ok(UNAUTHORIZED, 401)]).with_token().fails(lambda caller: register_key(caller, KEY), Unauthorized)
+    Walker([RESET, error(422, 1011)]).with_token().run(lambda context: register_key(context, KEY))
+    Walker([RESET, RESET]).with_token().fails(lambda context: register_key(context, KEY), Unreachable)
+    Walker([ok(UNAUTHORIZED, 401)]).with_token().fails(lambda context: register_key(context, KEY), Unauthorized)
 
 
 def kept_in(
@@ -173,7 +173,7 @@ def kept_in(
     )
     saved = store.save(msgspec.structs.replace(given, **changes), replacing=None)
     assert saved is not None
-    kept = StoredSession(walker.caller, store, saved, location="in memory")
+    kept = StoredSession(walker.context, store, saved, location="in memory")
     walker.with_token(kept)
     return kept
 
@@ -184,7 +184,7 @@ def stored(kept: StoredSession) -> Any:
 
 
 def asking(walker: Walker, call: Any = None) -> Any:
-    return walker.run(lambda caller: caller.call(call or GetTokenDetails()))
+    return walker.run(lambda context: context.call(call or GetTokenDetails()))
 
 
 def test_a_young_jwt_is_used_as_it_is() -> None:
@@ -209,7 +209,7 @@ def test_a_jwt_is_renewed_in_time(age: float) -> None:
 
 def test_chance_spreads_renewals() -> None:
     """Installations that signed in together do not renew together: the time is spread from 0.5 to 0.9 of the life."""
-    walker = Walker([ok(USER)], chance=1.0)
+    walker = Walker([ok(USER)], random=1.0)
     kept_in(walker, age=6.2 * DAY)
     asking(walker)
 
@@ -237,7 +237,7 @@ def test_498_renews_and_repeats_once() -> None:
     assert [OLD, NEW] == [sent.headers["X-Plex-Token"] for sent in walker.sent if sent.call == "sign_out"]
     again = Walker([EXPIRED, published(), nonce(), exchanged(NEW), EXPIRED])
     kept_in(again)
-    again.fails(lambda caller: caller.call(GetTokenDetails()), TokenExpired)
+    again.fails(lambda context: context.call(GetTokenDetails()), TokenExpired)
 
 
 def test_401_for_a_jwt_whose_time_is_over() -> None:
@@ -247,14 +247,14 @@ def test_401_for_a_jwt_whose_time_is_over() -> None:
     asking(over)
     young = Walker([ok(UNAUTHORIZED, 401)])
     kept_in(young)
-    young.fails(lambda caller: caller.call(GetTokenDetails()), Unauthorized)
+    young.fails(lambda context: context.call(GetTokenDetails()), Unauthorized)
 
 
 def test_a_key_that_plex_no_longer_takes() -> None:
     """If the key is refused, the first refusal is raised and says that a new sign-in is needed."""
     walker = Walker([EXPIRED, published(), nonce(), error(422, 1097)])
     kept_in(walker)
-    raised = walker.fails(lambda caller: caller.call(GetTokenDetails()), TokenExpired)
+    raised = walker.fails(lambda context: context.call(GetTokenDetails()), TokenExpired)
     assert "sign in again" in str(raised)
 
 
@@ -265,7 +265,7 @@ def test_an_outage_during_a_needed_renewal_is_an_outage(outage: Any, kind: Any) 
     """498 followed by an outage raises an error that says nothing about the token."""
     walker = Walker([EXPIRED, outage], settings=ONCE)
     kept_in(walker)
-    walker.fails(lambda caller: caller.call(GetTokenDetails()), kind)
+    walker.fails(lambda context: context.call(GetTokenDetails()), kind)
 
 
 def test_a_renewal_is_bounded_by_the_call() -> None:
@@ -287,7 +287,7 @@ def test_the_lock_is_free_afterwards() -> None:
             pass
     walker = Walker()
     kept = kept_in(walker, age=6.5 * DAY)
-    flow = walker.caller.call(GetTokenDetails())
+    flow = walker.context.call(GetTokenDetails())
     step = next(flow)
     while not isinstance(step, Send):
         step = flow.send(step.work() if isinstance(step, RunBlocking) else None)
@@ -311,8 +311,8 @@ def test_whoever_waits_takes_the_others_result() -> None:
         kept.store.save(msgspec.structs.replace(there, token=Token.from_wire(NEW, HERE)), replacing=there)
         lock.__exit__(None, None, None)
 
-    def watched(caller: Any) -> Any:
-        flow = caller.call(GetTokenDetails())
+    def watched(context: Any) -> Any:
+        flow = context.call(GetTokenDetails())
         answer = yield next(flow)
         while True:
             try:
@@ -340,7 +340,7 @@ def test_a_lock_that_is_never_free_is_an_error(timeout: float, waited: float) ->
     walker = Walker([EXPIRED], settings=CallSettings(plex_tv=HERE, timeout=timeout))
     kept = kept_in(walker)
     with kept.store.lock(HERE):
-        walker.fails(lambda caller: caller.call(GetTokenDetails()), CredentialsError)
+        walker.fails(lambda context: context.call(GetTokenDetails()), CredentialsError)
     assert waited <= walker.clock - 1000.0 <= waited + 1.0
 
 
@@ -402,7 +402,7 @@ def test_what_was_removed_is_not_brought_back() -> None:
     walker = Walker([EXPIRED])
     kept = kept_in(walker)
     kept.store.remove(HERE)
-    walker.fails(lambda caller: caller.call(GetTokenDetails()), TokenExpired)
+    walker.fails(lambda context: context.call(GetTokenDetails()), TokenExpired)
     assert stored(kept) is None
 
 
@@ -447,7 +447,7 @@ def test_the_token_goes_to_the_issuer_alone() -> None:
     """A client with a stored sign-in sends its token only to the issuer, not even to its own media server."""
     walker = Walker(settings=CallSettings(plex_tv=HERE, server="http://127.0.0.1:32401"))
     kept_in(walker)
-    walker.fails(lambda caller: caller.call(GetServerInformation()), CredentialsError)
+    walker.fails(lambda context: context.call(GetServerInformation()), CredentialsError)
     assert [] == walker.sent
 
 

@@ -367,9 +367,9 @@ def test_the_first_time_it_says_where_it_is_kept(tmp_path: Path, monkeypatch: py
     assert str(tmp_path) in signed_in.location
 
 
-def _twice(options: SignInOptions, caller: Any) -> Any:
-    yield from sign_in(options, caller)
-    return (yield from sign_in(options, caller)).state
+def _twice(options: SignInOptions, context: Any) -> Any:
+    yield from sign_in(options, context)
+    return (yield from sign_in(options, context)).state
 
 
 def test_a_code_is_shown_and_nothing_opened() -> None:
@@ -498,7 +498,7 @@ def test_what_ask_code_returns_is_checked() -> None:
 def test_a_password_is_never_sent_again_by_itself(answer: Any, kind: Any) -> None:
     """Whatever fails, the password is sent once."""
     signing = by_password(answer)
-    signing.walker.caller = signing.walker.caller._replace(settings=CallSettings(plex_tv=HERE))
+    signing.walker.context = signing.walker.context._replace(settings=CallSettings(plex_tv=HERE))
     signing.fails(kind)
     assert 1 == len(signing.walker.sent)
 

@@ -55,7 +55,7 @@ def living(token: str, *answers: object, **changes: Any) -> tuple[Walker, Stored
     store = MemoryStore()
     saved = store.save(msgspec.structs.replace(given, **changes), replacing=None)
     assert saved is not None
-    kept = StoredSession(walker.caller, store, saved, location="in memory")
+    kept = StoredSession(walker.context, store, saved, location="in memory")
     walker.with_token(kept)
     return walker, kept
 
@@ -66,14 +66,14 @@ def stored(kept: StoredSession) -> Any:
 
 
 def server_token(walker: Walker, passcode: Any = None) -> Any:
-    return walker.run(lambda caller: get_media_server_token(passcode, caller))
+    return walker.run(lambda context: get_media_server_token(passcode, context))
 
 
 @pytest.mark.parametrize("user", ["Pip", "pip", "b71d04e96c2fa835", 10500456, "10500456"])
 def test_switching(user: Any) -> None:
     """A Home user is found by title, uuid or id, ignoring case, and switched to by its uuid."""
     walker = Walker([USERS, BECAME]).with_token()
-    account = walker.run(lambda caller: switch_home_user(user, None, caller))
+    account = walker.run(lambda context: switch_home_user(user, None, context))
     assert f"{HERE}/api/v2/home/users/b71d04e96c2fa835/switch" == walker.sent[1].url
     assert (SWITCHED, HERE) == (account.auth_token.reveal(), account.auth_token.origin)
 
@@ -90,7 +90,7 @@ def test_switching_with_a_passcode(user: str) -> None:
 def test_switching_to_a_user_at_hand() -> None:
     """A `HomeUser` is not looked up again."""
     walker = Walker([BECAME]).with_token()
-    walker.run(lambda caller: switch_home_user(HomeUser(id=10500456), None, caller))
+    walker.run(lambda context: switch_home_user(HomeUser(id=10500456), None, context))
     assert f"{HERE}/api/v2/home/users/10500456/switch" == walker.sent[0].url
 
 
@@ -100,7 +100,7 @@ def test_switching_to_a_user_at_hand() -> None:
 def test_no_such_user_or_several(user: str, said: str) -> None:
     """If no user or two match, nothing is switched, and the error says which."""
     walker = Walker([USERS]).with_token()
-    raised = walker.fails(lambda caller: switch_home_user(user, None, caller), SignInFailed)
+    raised = walker.fails(lambda context: switch_home_user(user, None, context), SignInFailed)
     assert said in str(raised)
     assert raised.hint
 
@@ -108,7 +108,7 @@ def test_no_such_user_or_several(user: str, said: str) -> None:
 def test_the_passcode_is_wrong() -> None:
     """403 with 1041 means a missing or wrong passcode; it is tried once."""
     walker = Walker([USERS, PASSCODE]).with_token()
-    raised = walker.fails(lambda caller: switch_home_user("Mira", "9999", caller), PasscodeRequired)
+    raised = walker.fails(lambda context: switch_home_user("Mira", "9999", context), PasscodeRequired)
     assert "9999" not in f"{raised!r}{raised}"
 
 
@@ -139,7 +139,7 @@ def test_the_token_beside_is_used_while_it_lives() -> None:
 def test_a_switch_that_gives_a_jwt_again() -> None:
     """A token that media servers would refuse is not returned."""
     walker, _ = living(JWT, WHO, ok(f'{{"id":1,"authToken":"{JWT}"}}', 201))
-    walker.fails(lambda caller: get_media_server_token(None, caller), MalformedReply)
+    walker.fails(lambda context: get_media_server_token(None, context), MalformedReply)
 
 
 def listing(*tokens: str | None) -> Any:
@@ -152,7 +152,7 @@ def listing(*tokens: str | None) -> Any:
 
 
 def listed(walker: Walker) -> Any:
-    return walker.run(lambda caller: list_resources(GetResources(), caller))
+    return walker.run(lambda context: list_resources(GetResources(), context))
 
 
 def tokens(found: Any) -> list[str | None]:
@@ -191,7 +191,7 @@ def test_resources_of_a_protected_user() -> None:
 def test_resources_in_an_outage() -> None:
     """A failure to get the other token is an error, not a server without a token."""
     walker, _ = living(JWT, listing(JWT), WHO, ok(b"", 503))
-    walker.fails(lambda caller: list_resources(GetResources(), caller), ServerError)
+    walker.fails(lambda context: list_resources(GetResources(), context), ServerError)
 
 
 MIRA = Account(id=10500123)

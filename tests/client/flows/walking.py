@@ -43,30 +43,30 @@ class Walker:
     Attributes:
         answers: for each `Send`, in order.
         clock: the clock that only grows. wall: this computer's clock is so many seconds ahead of it.
-        chance: what chance says, always.
+        random: every random number.
     """
 
     answers: Sequence[object] = ()
     clock: float = 1000.0
     wall: float = NOW - 1000.0
-    chance: float = 0.0
+    random: float = 0.0
     settings: CallSettings = field(default_factory=lambda: CallSettings(plex_tv=HERE))
     steps: list[Any] = field(default_factory=list)
     moments: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.left: list[Any] = list(self.answers)
-        senses = Clock(lambda: self.clock, lambda: self.clock + self.wall, lambda: self.chance)
-        self.caller = FlowContext(self.settings, DEVICE, senses, PublishedKeyCache())
+        clock = Clock(lambda: self.clock, lambda: self.clock + self.wall, lambda: self.random)
+        self.context = FlowContext(self.settings, DEVICE, clock, PublishedKeyCache())
 
     def with_token(self, token: Any = OPAQUE) -> Walker:
-        held = Token.from_wire(token, HERE) if isinstance(token, str) else token
-        self.caller = self.caller._replace(settings=with_token(self.settings, held))
+        own_token = Token.from_wire(token, HERE) if isinstance(token, str) else token
+        self.context = self.context._replace(settings=with_token(self.settings, own_token))
         return self
 
     def run(self, make: Callable[[FlowContext], Any]) -> Any:
         """Walk to the end."""
-        flow = make(self.caller)
+        flow = make(self.context)
         try:
             step = next(flow)
             while True:
