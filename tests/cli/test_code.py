@@ -55,12 +55,14 @@ def test_what_is_wrong_is_said(command: Command, arguments: list[str], code: int
 @pytest.mark.parametrize("given", ["", "/", "/control/v1"])
 def test_a_running_one_answers_by_its_own_clock(command: Command, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     """With --control the code is of that local Plex's clock, and of an account that was added later."""
-    clock, hand = Clock(), Controller()
+    clock, controller = Clock(), Controller()
     with (
-        LocalPlex(MADE, clock=clock, controller=hand, control=ControlConfig(Secret(KEY))).run_in_thread() as local,
-        Interceptor(local) as lead,
+        LocalPlex(
+            MADE, clock=clock, controller=controller, control=ControlConfig(Secret(KEY))
+        ).run_in_thread() as local,
+        Interceptor(local) as interceptor,
     ):
-        plex = LocalPlexController(local, hand, lead)
+        plex = LocalPlexController(local, controller, interceptor)
         plex.advance(minutes=5)
         plex.add_account("cleo", verification_secret=SECRET)
         monkeypatch.setenv("TICKETSTUB_CONTROL_KEY", KEY)

@@ -25,9 +25,9 @@ def _operation(case: schemathesis.Case[Any]) -> str:
     return str(case.operation.definition.raw.get("operationId"))
 
 
-def _control(verb: str) -> None:
+def _control(path: str) -> None:
     fields = {"Authorization": f"Bearer {os.environ['CONTRACT_KEY']}", "Content-Type": "application/json"}
-    asked = urllib.request.Request(f"{os.environ['CONTRACT_CONTROL']}/control/v1{verb}", b"{}", fields)
+    asked = urllib.request.Request(f"{os.environ['CONTRACT_CONTROL']}/control/v1{path}", b"{}", fields)
     urllib.request.urlopen(asked).close()
 
 

@@ -27,10 +27,10 @@ PATIENT = 60.0
 """Seconds that it waits for an answer."""
 
 
-class Verbs(Protocol):
+class Commands(Protocol):
     """A way to run commands, by their paths and members in the control API."""
 
-    def do(self, verb: str, **order: Any) -> Any:
+    def do(self, command: str, **members: Any) -> Any:
         """Run a command and return its result."""
         ...
 
@@ -41,10 +41,12 @@ class OverHttp:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def do(self, verb: str, **order: Any) -> Any:
-        method, _, path = verb.rpartition(" ")
+    def do(self, command: str, **members: Any) -> Any:
+        method, _, path = command.rpartition(" ")
         headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
-        answer = ask(self._url, method or "POST", f"/control/v1/{path}", headers, json.dumps(order) if order else None)
+        answer = ask(
+            self._url, method or "POST", f"/control/v1/{path}", headers, json.dumps(members) if members else None
+        )
         if answer.status == 404:
             raise LookupError(answer.json["error"])
         if answer.status == 400:
@@ -59,8 +61,8 @@ class InPython:
     def __init__(self, plex: LocalPlexController) -> None:
         self._plex = plex
 
-    def do(self, verb: str, **order: Any) -> Any:
-        plex, rest = self._plex, dict(order)
+    def do(self, command: str, **members: Any) -> Any:
+        plex, rest = self._plex, dict(members)
         return {
             "pins/approve": lambda: plex.approve(rest["pin"], rest.get("account")),
             "pins/deny": lambda: plex.deny(rest["pin"]),
@@ -84,7 +86,7 @@ class InPython:
             },
             "DELETE requests": plex.requests.clear,
             "reset": plex.reset,
-        }[verb]()
+        }[command]()
 
 
 class Program(Protocol):
@@ -158,7 +160,7 @@ def client_of(plex: LocalPlexController, *, sockets: bool) -> Plex:
     once = Retry(attempts=1)
     if not sockets:
         return plex.client(signed_in=False, retry=once, timeout=PATIENT, connect_timeout=SOON)
-    device = Device(client_identifier="hands", product="A test")
+    device = Device(client_identifier="commands", product="A test")
     return Plex(plex_tv=plex.url, device=device, retry=once, timeout=PATIENT, connect_timeout=SOON)
 
 
@@ -204,7 +206,7 @@ class Raw:
         url: str | None = None,
         within: float = PATIENT,
     ) -> tuple[Seen, Any]:
-        fields = {"Accept": "application/json", "X-Plex-Client-Identifier": "hands", **headers}
+        fields = {"Accept": "application/json", "X-Plex-Client-Identifier": "commands", **headers}
         connection = connect(url or self._url, SOON)
         try:
             connection.connect()
