@@ -1,4 +1,4 @@
-"""Folders with a world in them, and the programs that inject faults."""
+"""Folders with a world, and the programs that inject faults."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PEOPLE = "".join(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip all of them where there are no signals and no /proc to see processes in."""
+    """Skip all of them on systems without signals and /proc."""
     if sys.platform != "linux":
         for item in items:
             if "faults" in item.path.parts:
@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(name="folder")
 def _folder(tmp_path: Path) -> Path:
-    """A folder with a world whose hashes are cheap."""
+    """A folder with a world that has cheap hashes."""
     (tmp_path / "world.toml").write_text(PEOPLE + WORLD, "utf-8")
     return tmp_path
 

@@ -20,27 +20,27 @@ _TURNS = itertools.count()
 
 @dataclass
 class Ledger:
-    """What clients were promised, and what they do not know."""
+    """What the local Plex has acknowledged to clients, and what they do not know."""
 
     alive: set[str] = field(default_factory=set)
-    """Tokens that were given out, of people who did not sign out."""
+    """Issued tokens of clients that have not signed out."""
     ended: set[str] = field(default_factory=set)
-    """Tokens whose sign-out was answered."""
+    """Tokens whose sign-out was acknowledged."""
     linked: list[dict[str, Any]] = field(default_factory=list)
-    """PINs whose approval was answered."""
+    """PINs whose approval was acknowledged."""
     doubtful: list[dict[str, Any]] = field(default_factory=list)
-    """PINs whose approval was not answered, or with an error of the server."""
+    """PINs whose approval got no response, or a server error."""
     refused: int = 0
-    """Answers that were 503."""
+    """The number of 503 responses."""
     unanswered: int = 0
     locked: int = 0
-    """Approvals that were refused because of too many wrong codes, as kills and failed writes may count."""
+    """Approvals that were refused for too many wrong codes, because kills and failed writes may count as such."""
     wrong: list[str] = field(default_factory=list)
-    """What no fault excuses."""
+    """Errors that no injected fault explains."""
 
     @property
     def promised(self) -> int:
-        """How many writes were answered."""
+        """The number of acknowledged writes."""
         return len(self.linked) + len(self.ended)
 
     def expect(self, what: str, answer: Answer | None, *statuses: int) -> Answer | None:
@@ -59,7 +59,7 @@ class Ledger:
 
 
 def sign_in_and_out(port: int, ledger: Ledger, *, leaves: bool, approver: str = ANA) -> bool:
-    """Make a PIN, have it approved, fetch its token, and sign out again or not; tell whether all was answered."""
+    """Create a PIN, approve it, fetch its token, and sign out or not; return whether all of it was acknowledged."""
     where = new_address()
     made = ledger.expect("a new PIN", ask(port, "POST", "/api/v2/pins", address=where), 201)
     if made is None:
@@ -131,7 +131,7 @@ def _add(ledger: Ledger, own: Ledger) -> None:
 
 
 def assert_kept(ledger: Ledger, serving: Serving) -> None:
-    """I1 to I4: what was promised holds, nothing that ended is back, and nothing is given away twice."""
+    """I1 to I4: nothing acknowledged is lost, nothing revoked is valid again, and nothing is issued twice."""
     assert not ledger.wrong, ledger.wrong
 
     def status(token: str) -> int | None:

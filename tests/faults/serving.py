@@ -33,7 +33,7 @@ _ADDRESSES = itertools.count(2)
 
 
 class Answer(NamedTuple):
-    """An answer: its status, and its body where that is JSON."""
+    """A response: its status, and its body if that is JSON."""
 
     status: int
     json: Any
@@ -48,22 +48,22 @@ class Serving:
 
     @property
     def pid(self) -> int:
-        """The process that serves, also where another program started it."""
+        """The process that serves, also if another program started it."""
         children = Path(f"/proc/{self.process.popen.pid}/task/{self.process.popen.pid}/children").read_text("ascii")
         return int(children.split()[0]) if children.strip() else self.process.popen.pid
 
     def kill(self) -> None:
-        """End it as a power cut ends a process, and wait for that."""
+        """Kill it, as a power cut does, and wait for its end."""
         os.kill(self.pid, signal.SIGKILL)
         self.process.popen.wait(HANG)
 
     def terminate(self) -> int:
-        """Order it to stop, and return its exit status."""
+        """Stop it, and return its exit status."""
         os.kill(self.pid, signal.SIGTERM)
         return self.process.popen.wait(HANG)
 
     def ask(self, method: str, target: str, token: str | None = None, **more: Any) -> Answer | None:
-        """Ask once; `None` where no answer came."""
+        """Send one request; return `None` without a response."""
         return ask(self.port, method, target, token, **more)
 
 
@@ -78,7 +78,7 @@ def ask(
     form: Mapping[str, str] | None = None,
     seconds: float = HANG,
 ) -> Answer | None:
-    """Ask once, from an address of this machine; `None` where no answer came."""
+    """Send one request from an address of this machine; return `None` without a response."""
     connection = http.client.HTTPConnection("127.0.0.1", port, seconds, source_address=(address, 0))
     headers = {"Accept": "application/json", "X-Plex-Client-Identifier": client}
     headers |= {"X-Plex-Token": token} if token else {}
@@ -124,7 +124,7 @@ def serving(
 def begin(
     folder: Path, *options: str, before: Sequence[str] = (), program: Sequence[str] = ("-m", "ticketstub"), **more: Any
 ) -> Process:
-    """Start it, without waiting until it is ready."""
+    """Start it without waiting until it is ready."""
     common = ("--world", str(folder / "world.toml"), "--db", f"sqlite:///{folder}/plex.db", "--port", "0")
     return Process(
         subprocess.Popen(
@@ -141,7 +141,7 @@ def begin(
 
 
 def end(process: Process) -> None:
-    """End a process and what it runs, whatever they are doing."""
+    """Kill a process and its children."""
     if process.popen.poll() is None:
         children = Path(f"/proc/{process.popen.pid}/task/{process.popen.pid}/children")
         for child in children.read_text("ascii").split() if children.exists() else []:

@@ -1,4 +1,4 @@
-"""Crashes and disks that fail: what was answered is kept, and what cannot be kept is not answered."""
+"""Crashes and failing disks: acknowledged writes are kept, and failed writes are not acknowledged."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from ticketstub.local_plex.storage import sqlite_file
 from ticketstub.local_plex.storage.database import ThreadWriter
 
 NORMAL = ("-m", "tests.faults.defective", "normal")
-"""The command with `synchronous=NORMAL`: it answers before anything is on the disk."""
+"""The command with `synchronous=NORMAL`, which acknowledges writes before they are on the disk."""
 
 
 def wrong_password(plex: Serving) -> bool:
-    """Type a wrong password for eva; tell whether that was answered."""
+    """Sign in as eva with a wrong password; return whether there was a response."""
     answer = plex.ask("POST", "/api/v2/users/signin", form={"login": "eva", "password": "wrong"}, address=new_address())
     return answer is not None and answer.status == 401
 
@@ -85,7 +85,7 @@ def test_f_sq_1_kill_9_loop(folder: Path) -> None:
 
 @pytest.mark.parametrize(("call", "moment"), [("fdatasync", 14), ("pwrite64", 50), ("write", 45)])
 def test_f_sq_2_a_crash_at_each_sync_and_write(folder: Path, tracer: str, call: str, moment: int) -> None:
-    """F-SQ-2: killed at the k-th sync, write to the log or answer, I1, I3 and I8 hold."""
+    """F-SQ-2: after a kill at the k-th sync, log write or response, I1, I3 and I8 hold."""
     ledger, rounds, number = Ledger(), 0, moment
     with serving(folder):
         pass
@@ -134,7 +134,7 @@ def test_f_sq_3_answers_come_after_the_sync(folder: Path, tracer: str, defective
 
 
 def test_f_sq_4_a_sync_that_fails(folder: Path, tracer: str) -> None:
-    """F-SQ-4, I6: where syncs fail with EIO, a write is 503 and never acknowledged, and the next ones are kept."""
+    """F-SQ-4, I6: if a sync fails with EIO, the write is 503 and not acknowledged, and later writes are kept."""
     ledger = Ledger()
     with serving(folder):
         pass
@@ -229,7 +229,7 @@ def test_f_sq_6_no_room_for_the_log(folder: Path, tracer: str) -> None:
 
 
 def test_f_sq_7_a_slow_disk(folder: Path, tracer: str) -> None:
-    """F-SQ-7: while a sync takes long, reads are answered without waiting for it, and no thread is left over (I12)."""
+    """F-SQ-7: during a slow sync, reads are answered without waiting, and no thread is left over (I12)."""
     with serving(folder):
         pass
     with serving(folder, before=strace(tracer, "fdatasync:delay_enter=1500ms:when=4+")) as plex:
@@ -253,7 +253,7 @@ def test_f_sq_7_a_slow_disk(folder: Path, tracer: str) -> None:
 
 
 def threads_of(plex: Serving) -> int:
-    """Count the threads of a process."""
+    """Return the number of threads of a process."""
     return len(list(Path(f"/proc/{plex.pid}/task").iterdir()))
 
 

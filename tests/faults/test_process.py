@@ -1,4 +1,4 @@
-"""Clocks that jump, little memory, few descriptors, a busy processor, and the order to stop under load."""
+"""Clocks that jump, little memory, few descriptors, a busy processor, and a stop under load."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_f_sq_12_little_memory(folder: Path, require: Require) -> None:
 
 
 def test_f_sq_13_stopped_under_load(folder: Path) -> None:
-    """F-SQ-13: told to stop under load, it ends with 0; what was begun is answered or did not happen (I1)."""
+    """F-SQ-13: stopped under load, it exits with 0; each request is answered or had no effect (I1)."""
     ledger = Ledger()
     for _ in range(2 * ROUNDS):
         with serving(folder) as plex, clients(plex, ledger):
@@ -127,7 +127,7 @@ def test_f_sq_13_stopped_under_load(folder: Path) -> None:
 
 
 def ledger_of(plex: Serving) -> int:
-    """Do one thing more, and count it."""
+    """Run one more action, and count it."""
     return sign_in_and_out(plex.port, Ledger(), leaves=True)
 
 

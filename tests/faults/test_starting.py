@@ -1,4 +1,4 @@
-"""Starts that fail, are killed, or meet another local Plex: no database is lost, and none has two."""
+"""Starts that fail, are killed, or meet another local Plex: no database is lost or used twice."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def trial(name: str, folder: Path, *arguments: str) -> dict[str, Any]:
 
 
 def refused(folder: Path, *options: str) -> str:
-    """Start one that is to be refused, and return what it says."""
+    """Start a local Plex that must be refused, and return its output."""
     process = begin(folder, *options)
     try:
         assert 1 == process.popen.wait(HANG)
@@ -96,7 +96,7 @@ def test_a_second_one_on_the_same_database(folder: Path) -> None:
 
 
 def test_other_names_of_the_same_database(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A relative name, a link to the file and a link to its folder mean the same database."""
+    """A relative name, a link to the file and a link to its folder name the same database."""
     (folder / "more").mkdir()
     (folder / "more" / "linked.db").symlink_to(folder / "plex.db")
     (folder / "here").symlink_to(folder)
@@ -111,7 +111,7 @@ def test_other_names_of_the_same_database(folder: Path, monkeypatch: pytest.Monk
 
 
 def test_one_that_was_killed_holds_nothing(folder: Path) -> None:
-    """After a kill, the next start has the database at once, whatever the lock file says."""
+    """After a kill, the next start can use the database at once, whatever the lock file says."""
     with serving(folder) as first:
         first.kill()
     assert str(first.process.popen.pid) in (folder / "plex.db.lock").read_text("utf-8")
@@ -121,7 +121,7 @@ def test_one_that_was_killed_holds_nothing(folder: Path) -> None:
 
 @pytest.mark.parametrize("wrong", ["plex.tv's port", "a media server's port", "the control port", "the world", "key"])
 def test_a_reset_that_cannot_start(folder: Path, wrong: str) -> None:
-    """`--reset` deletes nothing where a port is taken, the world is faulty or the key file is damaged."""
+    """`--reset` deletes nothing if a port is taken, the world is faulty or the key file is damaged."""
     with serving(folder) as first:
         assert 0 == first.terminate()
     with socket.create_server(("127.0.0.1", 0)) as other:

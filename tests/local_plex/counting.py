@@ -1,4 +1,4 @@
-"""Counts argon2 verifications: how many a local Plex made since it was first asked."""
+"""Counts the argon2 verifications of a local Plex."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ticketstub.testing import LocalPlexController
 
 
 class Counting:
-    """A hasher that counts what it verifies, and how much of that was for nobody's password."""
+    """A hasher that counts its verifications, and those of the dummy hash."""
 
     def __init__(self, passwords: PasswordChecker) -> None:
         self._hasher: Any = passwords._hasher
@@ -30,12 +30,12 @@ class Counting:
 
 
 def counted(plex: LocalPlexController) -> Counting:
-    """Return what counts; the first call begins with 0."""
+    """Return the counter; the first call starts it at 0."""
     passwords = plex.controller.instance.passwords
     found: object = passwords._hasher
     return found if isinstance(found, Counting) else Counting(passwords)
 
 
 def verifications(plex: LocalPlexController) -> int:
-    """Return how many there were since this was first asked."""
+    """Return the number of verifications since the first call."""
     return counted(plex).made

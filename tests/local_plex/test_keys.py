@@ -1,4 +1,4 @@
-"""The instance's secret: where it is kept, and what is derived from it."""
+"""The instance's secret: where it is stored, and what is derived from it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ CANARY = "cAnArY-7f3kQ2vTz8Lm1"
 
 
 def test_digest_is_hmac_sha256():
-    """A token is looked up by HMAC-SHA256 (RFC 2104) under a key that is not the secret itself."""
+    """A token is looked up by HMAC-SHA256 (RFC 2104) with a key other than the secret."""
     keys = InstanceKeys(b"s" * 32)
     key = hmac.digest(b"s" * 32, b"digest 1", "sha256")
     assert hmac.digest(key, CANARY.encode(), "sha256") == keys.digest(CANARY)
 
 
 def test_each_instance_has_its_own():
-    """Nothing of one instance fits another."""
+    """Two instances share no digest and no seal."""
     one, other = InstanceKeys.create_ephemeral(), InstanceKeys.create_ephemeral()
     assert one.digest(CANARY) != other.digest(CANARY)
     assert one.id != other.id
@@ -34,7 +34,7 @@ def test_each_instance_has_its_own():
 
 @given(st.text(st.characters(codec="utf-8")))
 def test_sealing_round_trips(text):
-    """What was sealed opens for the same purpose, and never looks the same twice."""
+    """Sealed text opens for the same purpose, and looks different each time."""
     keys = InstanceKeys(b"s" * 32)
     assert text == keys.unseal(keys.seal(text, VERIFICATION_PURPOSE), VERIFICATION_PURPOSE)
     assert keys.seal(text) != keys.seal(text)
@@ -42,7 +42,7 @@ def test_sealing_round_trips(text):
 
 @given(st.integers(0, 51), st.integers(1, 255))
 def test_a_changed_seal_is_refused(position, change):
-    """No byte of what was sealed can be changed, the name of the key apart."""
+    """No byte of sealed text can be changed, except its key id."""
     keys = InstanceKeys(b"s" * 32)
     sealed = bytearray(keys.seal(CANARY))
     sealed[position] ^= change
@@ -55,7 +55,7 @@ def test_a_changed_seal_is_refused(position, change):
 
 
 def test_a_seal_has_one_purpose():
-    """A sealed token is no sealed verification secret, and what is too short is refused as calmly."""
+    """A sealed token does not open as a verification secret, and too short data is refused in the same way."""
     keys = InstanceKeys(b"s" * 32)
     with pytest.raises(InstanceKeysError):
         keys.unseal(keys.seal(CANARY, TOKEN_PURPOSE), VERIFICATION_PURPOSE)
@@ -64,7 +64,7 @@ def test_a_seal_has_one_purpose():
 
 
 def test_new_tokens_have_plex_shape():
-    """Tokens are 20 characters of the alphabet, transient ones `transient-` and a UUID; each is new."""
+    """Tokens are 20 characters of their alphabet, transient ones `transient-` and a UUID; each is new."""
     made = {InstanceKeys.generate_token() for _ in range(200)}
     assert 200 == len(made)
     assert all(is_token_shaped(token) for token in made)
@@ -82,7 +82,7 @@ def test_only_exact_shapes_are_well_formed(token):
 
 
 def test_a_file_keeps_them(tmp_path):
-    """The second start has the keys of the first, from a file of 32 bytes that only its owner reads."""
+    """The second start has the keys of the first, from a file of 32 bytes that only its owner can read."""
     database = tmp_path / "plex.db"
     first = InstanceKeys.load_or_create(database)
     assert first.digest(CANARY) == InstanceKeys.load_or_create(database).digest(CANARY)
@@ -93,7 +93,7 @@ def test_a_file_keeps_them(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
 def test_a_file_for_all_to_read_is_refused(tmp_path):
-    """A key file that group or world can read is refused, and the error says what to do."""
+    """A key file that the group or others can read is refused with advice."""
     InstanceKeys.load_or_create(tmp_path / "plex.db")
     (tmp_path / "plex.db.key").chmod(0o640)
     with pytest.raises(InstanceKeysError, match="chmod 600"):
@@ -102,7 +102,7 @@ def test_a_file_for_all_to_read_is_refused(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
 def test_a_link_is_refused(tmp_path):
-    """A link in place of the key file is not followed, neither to read nor to write."""
+    """A link in place of the key file is followed neither for reading nor for writing."""
     (tmp_path / "plex.db.key").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InstanceKeysError, match="is a symbolic link"):
         InstanceKeys.load_or_create(tmp_path / "plex.db")
@@ -110,7 +110,7 @@ def test_a_link_is_refused(tmp_path):
 
 
 def test_a_damaged_file_is_refused(tmp_path):
-    """A key file of the wrong length is named as damaged."""
+    """A key file of the wrong length is reported as damaged."""
     (tmp_path / "plex.db.key").write_bytes(b"short")
     (tmp_path / "plex.db.key").chmod(0o600)
     with pytest.raises(InstanceKeysError, match="damaged"):
@@ -118,7 +118,7 @@ def test_a_damaged_file_is_refused(tmp_path):
 
 
 def test_a_lost_file_is_not_replaced(tmp_path):
-    """Where a database exists without its keys, no new ones are made: they would make all its tokens dead."""
+    """For a database without its keys no new ones are created, because they would make all its tokens invalid."""
     (tmp_path / "plex.db").write_bytes(b"something")
     with pytest.raises(InstanceKeysError, match="is missing"):
         InstanceKeys.load_or_create(tmp_path / "plex.db")
@@ -126,6 +126,6 @@ def test_a_lost_file_is_not_replaced(tmp_path):
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
-    """A key file that cannot be made is an error that says where."""
+    """A key file that cannot be created is reported with its path."""
     with pytest.raises(InstanceKeysError, match="nowhere"):
         InstanceKeys.load_or_create(tmp_path / "nowhere" / "plex.db")

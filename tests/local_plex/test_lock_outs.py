@@ -1,4 +1,4 @@
-"""Lock-outs over HTTP: whom they count for, what they cost, when they end, and what else they close (S3, S12)."""
+"""Lock-outs over HTTP: whom they affect, what they cost, when they end, and what else they stop (S3, S12)."""
 
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ def _clock() -> Clock:
 
 @pytest.fixture(name="begin")
 def _begin(clock: Clock) -> Iterator[Begin]:
-    """Start a local Plex; it ends with the test, or with the next one that is started on a file."""
+    """Start a local Plex. It ends with the test, or when the next one starts on the same file."""
     with ExitStack() as running:
 
         def begin(db: str | None = None, **answers: object) -> LocalPlexController:
@@ -95,14 +95,14 @@ FLOWS: dict[str, Callable[[str, str, str], Answered]] = {"v2": sign_in_v2, "lega
 
 
 def fail(url: str, login: str = "mira_quill", times: int = 10) -> None:
-    """Type a wrong password so many times."""
+    """Sign in with a wrong password several times."""
     assert [401] * times == [sign_in_v2(url, login, "x").status for _ in range(times)]
 
 
 @pytest.mark.parametrize("spelling", LOGINS)
 @pytest.mark.parametrize("flow", FLOWS)
 def test_the_eleventh_attempt(begin: Begin, flow: str, spelling: str) -> None:
-    """S12: after ten failures the eleventh attempt is refused, with the right password too, however it is spelt."""
+    """S12: after ten failures the eleventh attempt is refused, also with the right password, in any spelling."""
     plex = begin()
     fail(plex.url, LOGINS[spelling])
     answer = FLOWS[flow](plex.url, LOGINS[spelling], PASSWORD)
@@ -113,7 +113,7 @@ def test_the_eleventh_attempt(begin: Begin, flow: str, spelling: str) -> None:
 
 @pytest.mark.parametrize("kept", ["memory", "file"])
 def test_all_spellings_share_one_counter(begin: Begin, tmp_path: Path, kept: str) -> None:
-    """S12: failures under five spellings and over two APIs count together; so does a restart on a file."""
+    """S12: failures in five spellings and over two APIs count together, also after a restart on a file."""
     db = f"sqlite:///{tmp_path / 'plex.db'}" if kept == "file" else None
     plex = begin(db)
     for login in LOGINS.values():
@@ -128,7 +128,7 @@ def test_all_spellings_share_one_counter(begin: Begin, tmp_path: Path, kept: str
 
 
 def test_unknown_logins_lock_like_known_ones(begin: Begin) -> None:
-    """S3: an unknown login, one without password and a disabled one are refused and locked as a known one is."""
+    """S3: an unknown login, one without a password and a disabled one are refused and locked like a known one."""
     plex = begin()
 
     def answers(login: str) -> list[tuple[int, bytes, list[str]]]:
@@ -143,7 +143,7 @@ def test_unknown_logins_lock_like_known_ones(begin: Begin) -> None:
 
 
 def test_a_refused_attempt_costs_what_any_costs(begin: Begin) -> None:
-    """S3: one argon2 verification in each class, also where the account is locked; that one guesses nothing."""
+    """S3: every kind of refusal costs one argon2 verification, also for a locked account, where it verifies nothing."""
     plex = begin()
     fail(plex.url)
     fail(plex.url, "nobody")
@@ -155,7 +155,7 @@ def test_a_refused_attempt_costs_what_any_costs(begin: Begin) -> None:
 
 
 def test_a_lock_ends_by_itself_and_doubles(begin: Begin, clock: Clock) -> None:
-    """The first lock lasts 15 minutes, the next 30; each ends by itself, and a success starts over."""
+    """The first lock lasts 15 minutes, the next 30; each ends by itself, and a success starts again."""
     plex = begin()
     for minutes in (15, 30):
         fail(plex.url)
@@ -169,7 +169,7 @@ def test_a_lock_ends_by_itself_and_doubles(begin: Begin, clock: Clock) -> None:
 
 
 def test_a_locked_account_gives_out_no_token_in_any_way(clock: Clock) -> None:
-    """S12: a PIN linked before the lock, one linked in it, a Home switch, a JWT: all 429 until it is over."""
+    """S12: a PIN linked before or during the lock, a Home switch and a JWT are all 429 until it ends."""
     named = {"Accept": "application/json", "X-Plex-Client-Identifier": CLIENT}
     with local_plex(family(), clock=clock) as plex:
         url, key = plex.url, Key()
@@ -177,7 +177,7 @@ def test_a_locked_account_gives_out_no_token_in_any_way(clock: Clock) -> None:
         pins = [ask(url, "POST", "/api/v2/pins", named).json for _ in range(2)]
 
         def ways() -> list[int]:
-            """Try each: the PIN that is linked, one to link, a switch, a JWT."""
+            """Try each: the linked PIN, a PIN to link, a switch, a JWT."""
             return [
                 ask(url, "GET", f"/api/v2/pins/{pins[0]['id']}", named).status,
                 link(url, pins[1]["code"], TOM).status,
@@ -197,7 +197,7 @@ def test_a_locked_account_gives_out_no_token_in_any_way(clock: Clock) -> None:
 
 
 def test_a_hundred_failures(begin: Begin, clock: Clock) -> None:
-    """After 100 failures no password is taken, however long one waits, until somebody signed in approved a PIN."""
+    """After 100 failures no password is accepted, until somebody who is signed in approves a PIN."""
     plex = begin()
     named = {"X-Plex-Client-Identifier": "demo-client-7c1f", "Accept": "application/json"}
     token = sign_in_v2(plex.url, "mira_quill", PASSWORD).json["authToken"]
@@ -212,7 +212,7 @@ def test_a_hundred_failures(begin: Begin, clock: Clock) -> None:
 
 
 def test_a_success_forgets_the_failures(begin: Begin) -> None:
-    """Nine failures and a success leave room for ten failures more."""
+    """Nine failures and a success allow ten more failures."""
     plex = begin()
     for _ in range(2):
         fail(plex.url, times=9)
@@ -222,7 +222,7 @@ def test_a_success_forgets_the_failures(begin: Begin) -> None:
 
 
 def test_a_right_password_is_no_guess(begin: Begin) -> None:
-    """What is refused for another reason than the password does not lock: a missing code, a name for an address."""
+    """A refusal for another reason than the password does not lock: a missing code, a user name for an address."""
     plex = begin()
     for _ in range(12):
         assert 1029 == sign_in_v2(plex.url, "vera", PASSWORD).json["errors"][0]["code"]
@@ -231,7 +231,7 @@ def test_a_right_password_is_no_guess(begin: Begin) -> None:
 
 
 def test_wrong_codes(begin: Begin, clock: Clock) -> None:
-    """S12: five wrong codes in five minutes are allowed; then even the right one waits, and no password is at fault."""
+    """S12: five wrong codes in five minutes are allowed; then the right one waits, too; no password is locked."""
     clock.now += 3600
     plex = begin()
 
@@ -260,7 +260,7 @@ def at_once(number: int, attempt: Callable[[], Answered]) -> list[Answered]:
 
 @pytest.mark.usefixtures("costly_hashes")
 def test_64_wrong_passwords_at_once(begin: Begin) -> None:
-    """S12: of 64 wrong passwords at once no more than ten are held against the account's hash."""
+    """S12: of 64 concurrent wrong passwords at most ten are verified against the account's hash."""
     plex = begin()
     count = counted(plex)
     answers = at_once(64, lambda: sign_in_v2(plex.url, "mira_quill", "x"))
@@ -273,7 +273,7 @@ def test_64_wrong_passwords_at_once(begin: Begin) -> None:
 
 @pytest.mark.usefixtures("costly_hashes")
 def test_16_right_passwords_at_once(begin: Begin) -> None:
-    """Many right sign-ins to one account at once are no guessing: none is refused."""
+    """Many concurrent right sign-ins to one account are not taken for guessing: none is refused."""
     plex = begin()
     assert 201 == sign_in_v2(plex.url, "tom", PASSWORD).status
     assert [201] * 16 == [each.status for each in at_once(16, lambda: sign_in_v2(plex.url, "tom", PASSWORD))]
@@ -281,7 +281,7 @@ def test_16_right_passwords_at_once(begin: Begin) -> None:
 
 @pytest.mark.usefixtures("costly_hashes")
 def test_64_at_once_with_one_code(begin: Begin, clock: Clock) -> None:
-    """S5, S12: of 64 sign-ins at once with one code exactly one succeeds."""
+    """S5, S12: of 64 concurrent sign-ins with one code exactly one succeeds."""
     clock.now += 3600
     plex = begin()
     code = code_at(clock.now)
@@ -293,7 +293,7 @@ def test_64_at_once_with_one_code(begin: Begin, clock: Clock) -> None:
 
 
 def test_whatever_gives_out_a_token_asks_first(clock: Clock) -> None:
-    """S12: `check_not_locked` refuses for as long as wrong passwords have locked the account, and says how long."""
+    """S12: `check_not_locked` refuses while wrong passwords have locked the account, with the remaining time."""
     people = {"account": [account("mira_quill", id=10500123), account("tom", id=10500321)]}
     with Whole(people, clock=clock) as plex:
 
@@ -313,7 +313,7 @@ def test_whatever_gives_out_a_token_asks_first(clock: Clock) -> None:
 
 
 def test_no_login_that_was_typed_is_kept(begin: Begin, tmp_path: Path) -> None:
-    """S2: people type passwords where the login belongs: what was typed there is in none of the database's files."""
+    """S2: people type passwords as logins: what was typed there is in none of the database's files."""
     plex = begin(f"sqlite:///{tmp_path / 'plex.db'}")
     sign_in_v2(plex.url, "my-secret-pass-phrase", "x")
     files = b"".join(path.read_bytes() for path in tmp_path.iterdir())

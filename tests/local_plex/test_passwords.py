@@ -1,4 +1,4 @@
-"""Password checks: one argon2 verification each, in a pool that says no early."""
+"""Password checks: one argon2 verification each, in a bounded pool."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _passwords():
 
 
 async def test_hash_and_verify(passwords):
-    """A stored hash accepts its password only."""
+    """A stored hash accepts only its password."""
     stored = await passwords.hash(RIGHT)
     assert await passwords.verify(stored, RIGHT)
     assert not await passwords.verify(stored, WRONG)
@@ -43,7 +43,7 @@ def test_a_hash_of_a_world(passwords):
 
 
 def test_a_password_of_a_world():
-    """In memory a world's password is remembered, under a name that tells nothing; for a file it is hashed."""
+    """In memory a world's password is remembered under a name that reveals nothing; in a file it is hashed."""
     passwords = PasswordChecker(workers=1, remember=True)
     names = [passwords.hash_or_remember(RIGHT) for _ in range(2)]
     assert 2 == len(set(names))
@@ -54,7 +54,7 @@ def test_a_password_of_a_world():
 
 
 class Counting:
-    """A hasher that notes what it verifies."""
+    """A hasher that records what it verifies."""
 
     def __init__(self, hasher):
         self.hasher = hasher
@@ -80,7 +80,7 @@ async def test_exactly_one_verification(passwords, stored, typed):
 
 
 def test_the_dummy_costs_what_a_real_one_does(passwords):
-    """S3: where there is no account, the parameters verified are those that passwords are hashed with now."""
+    """S3: for an unknown account, the verified hash has the same parameters as new hashes."""
     assert passwords.hash_blocking(RIGHT).split("$")[:4] == passwords._dummy.split("$")[:4]
     assert find_hash_fault(passwords._dummy) is None
 
@@ -97,7 +97,7 @@ def test_the_dummy_costs_what_a_real_one_does(passwords):
     ],
 )
 def test_costly_hashes_are_refused(change, reason):
-    """S14: a foreign hash cannot take all memory or time; the reason does not repeat it."""
+    """S14: a foreign hash cannot use up memory or time, and the reason does not repeat it."""
     changed = BARE.replace(*change)
     fault = str(find_hash_fault(changed))
     assert reason in fault
@@ -105,12 +105,12 @@ def test_costly_hashes_are_refused(change, reason):
 
 
 def test_other_kinds_of_argon2_are_refused():
-    """Only argon2id is taken."""
+    """Only argon2id is accepted."""
     assert find_hash_fault(PasswordHasher(time_cost=1, memory_cost=64, parallelism=1, type=Type.D).hash("x"))
 
 
 class Gate:
-    """Work that ends when it is told to."""
+    """Work that ends on demand."""
 
     def __init__(self):
         self.began = threading.Semaphore(0)
@@ -129,7 +129,7 @@ async def _begun(gate):
 
 
 async def test_overload_is_told_at_once():
-    """S14: one runs, 16 wait, and the next is refused while they still do."""
+    """S14: one job runs, 16 wait, and the next one is refused."""
     gate, pool = Gate(), PasswordChecker(1)
     tasks = [asyncio.create_task(pool._run_in_pool(gate)) for _ in range(17)]
     await _begun(gate)
@@ -141,7 +141,7 @@ async def test_overload_is_told_at_once():
 
 
 async def test_the_permit_belongs_to_the_job():
-    """A client that goes away frees no slot while its job runs, and a job that waits is dropped unrun."""
+    """A client that disconnects frees no slot while its job runs, and a waiting job is dropped."""
     gate, pool = Gate(), PasswordChecker(1, 1)
     running = asyncio.create_task(pool._run_in_pool(gate))
     await _begun(gate)
@@ -163,7 +163,7 @@ async def test_the_permit_belongs_to_the_job():
 
 
 async def test_closing_drops_what_waits():
-    """A closed pool finishes what runs, drops what waits and takes nothing more."""
+    """A closed pool finishes running jobs, drops waiting ones and accepts no more."""
     gate, pool = Gate(), PasswordChecker(1)
     running = asyncio.create_task(pool._run_in_pool(gate))
     await _begun(gate)
@@ -179,7 +179,7 @@ async def test_closing_drops_what_waits():
 
 
 async def test_errors_reach_whoever_waits():
-    """An exception of the work is raised where it was asked for, and the worker lives on."""
+    """An exception of a job is raised in its caller, and the worker continues."""
     pool = PasswordChecker(1)
     with pytest.raises(ZeroDivisionError):
         await pool._run_in_pool(lambda: 1 / 0)
@@ -189,7 +189,7 @@ async def test_errors_reach_whoever_waits():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux threads have a niceness")
 async def test_workers_step_back():
-    """A worker's niceness is 5: the event loop wins, and a busy machine does not starve sign-ins."""
+    """A worker has niceness 5: the event loop comes first, and a busy machine does not starve sign-ins."""
     pool = PasswordChecker(1)
     niceness = await pool._run_in_pool(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
     assert max(5, os.getpriority(os.PRIO_PROCESS, 0)) == niceness
@@ -197,14 +197,14 @@ async def test_workers_step_back():
 
 
 def test_one_worker_on_two_cores(monkeypatch):
-    """One core is left to the event loop, and there is always a worker."""
+    """One core is left to the event loop, and there is at least one worker."""
     for cores, workers in ((1, 1), (2, 1), (8, 7), (None, 1)):
         monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
         assert workers == PasswordChecker()._pool._max_workers
 
 
 async def test_one_after_the_other_for_each_subject() -> None:
-    """Those of one subject have their turn in the order they came, those of others do not wait for them."""
+    """Holders of one key take turns in the order in which they came; other keys do not wait."""
     turns, seen, gate = KeyedLock(), list[str](), asyncio.Event()
 
     async def take(subject: str, name: str) -> None:
@@ -225,7 +225,7 @@ async def test_one_after_the_other_for_each_subject() -> None:
 
 
 async def test_too_many_are_told_at_once() -> None:
-    """Beyond one at work and two that wait everybody is told, and who gives up waiting makes room."""
+    """Beyond one holder and two waiters everybody is refused, and a waiter that gives up makes room."""
     turns, gate = KeyedLock(max_waiting=2), asyncio.Event()
 
     async def take() -> None:
@@ -246,7 +246,7 @@ async def test_too_many_are_told_at_once() -> None:
 
 
 async def test_a_failure_ends_a_turn() -> None:
-    """What goes wrong in a turn lets the next one have theirs."""
+    """An error of one holder lets the next one continue."""
     turns = KeyedLock()
     with pytest.raises(ZeroDivisionError):
         async with turns.hold("a"):
@@ -280,5 +280,5 @@ RFC_6238 = Secret("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")
     ],
 )
 def test_matching_step(now, code, step):
-    """S5: a code tells the step it belongs to, which the store then spends."""
+    """S5: a code gives its time step, which the store then uses up."""
     assert step == find_matching_step(RFC_6238, Secret(code), now)

@@ -1,4 +1,4 @@
-"""How fast something may be asked, by a clock in the test's hand."""
+"""Rate limits, with a clock that the test controls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ticketstub.refusals import RateLimited
 
 
 def test_a_burst_and_then_its_pace() -> None:
-    """So many at once, then one each so many seconds; who is refused is told how long to wait, and loses nothing."""
+    """A burst is allowed, then one request each so many seconds; a refused one learns the wait and costs nothing."""
     buckets = RateLimiter(3, 2.0)
     assert [None, None, None, 2.0, 2.0] == [buckets.acquire("a", 100.0) for _ in range(5)]
     assert 0.5 == buckets.acquire("a", 101.5)
@@ -23,7 +23,7 @@ def test_a_burst_and_then_its_pace() -> None:
 
 
 def test_each_by_itself() -> None:
-    """One who asks too much is in nobody else's way."""
+    """One subject does not affect another."""
     buckets = RateLimiter(1, 60.0)
     assert [None, 60.0, None] == [buckets.acquire(who, 0.0) for who in ("a", "a", "b")]
 
@@ -39,7 +39,7 @@ def test_a_clock_that_was_set_back() -> None:
 
 @given(st.lists(st.floats(0, 5), min_size=1, max_size=200))
 def test_never_more_than_the_rate(gaps: list[float]) -> None:
-    """In any time there are no more than the burst and what the pace allows, whenever they come."""
+    """In any period at most the burst and what the rate adds are allowed."""
     buckets, now, allowed = RateLimiter(4, 1.0), 0.0, list[float]()
     for gap in gaps:
         now += gap
@@ -52,7 +52,7 @@ def test_never_more_than_the_rate(gaps: list[float]) -> None:
 
 @given(st.lists(st.floats(0, 5), min_size=1, max_size=50))
 def test_waiting_as_told_is_enough(gaps: list[float]) -> None:
-    """Who waits as long as was said is allowed then."""
+    """Waiting as long as required is enough."""
     buckets, now = RateLimiter(2, 1.0), 0.0
     for gap in gaps:
         now += gap
@@ -62,7 +62,7 @@ def test_waiting_as_told_is_enough(gaps: list[float]) -> None:
 
 
 def test_memory_is_bounded() -> None:
-    """However many ask, no more are remembered than said, and those that asked last are."""
+    """At most `max_subjects` are remembered: the most recent ones."""
     buckets = RateLimiter(1, 60.0, max_subjects=100)
     for number in range(10_000):
         assert buckets.acquire(number, number / 1000) is None
@@ -72,7 +72,7 @@ def test_memory_is_bounded() -> None:
 
 
 def limited(count: Callable[[], None]) -> int:
-    """Count until it is too much; return how often it was allowed."""
+    """Count until it is refused; return how often it was allowed."""
     for number in range(10_000):
         try:
             count()
@@ -102,7 +102,7 @@ def test_the_numbers() -> None:
 
 
 def test_what_a_refusal_says() -> None:
-    """It is 429, code 1003, with the whole seconds to wait."""
+    """A refusal is 429, code 1003, with the whole seconds to wait."""
     rates = RateLimits(Settings(nonces_per_minute=1), Clock(0))
     rates.count("nonce", "demo-client-7c1f")
     with pytest.raises(RateLimited) as refused:

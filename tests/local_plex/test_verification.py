@@ -1,4 +1,4 @@
-"""Verification codes: what RFC 6238 says, and secrets as people write them."""
+"""Verification codes of RFC 6238, and secrets as people write them."""
 
 import time
 
@@ -26,7 +26,7 @@ SHORTEST = "JBSWY3DPEHPK3PXP"
     ],
 )
 def test_codes_are_those_of_rfc_6238(now, code):
-    """Codes are the last six digits of the RFC's own table, and each belongs to its step."""
+    """Codes are the last six digits of the RFC's table, and each belongs to its step."""
     assert code == verification_codes.generate_code(RFC_SECRET, now)
     assert now // 30 == verification_codes.find_matching_step(RFC_SECRET, Secret(code), now)
 
@@ -36,7 +36,7 @@ def test_codes_are_those_of_rfc_6238(now, code):
     [SHORTEST, SHORTEST.lower(), "JBSW Y3DP EHPK 3PXP", "jbsw y3dp ehpk 3pxp ", SHORTEST + "AA", SHORTEST + "AA======"],
 )
 def test_a_secret_of_16_characters_signs_in(start: Start, clock, written):
-    """A secret from 16 characters on works however it is written: spaces, small letters, padding or none."""
+    """A secret of 16 or more characters works in every form: spaces, lower case, with or without padding."""
     account = {"username": "vera", "email": "vera@example.test", "password": "copper-kettle-8"}
     plex = start(world={"account": [account | {"verification_secret": written}]}, clock=clock)
     secret = "".join(written.split()).upper().rstrip("=")
@@ -46,7 +46,7 @@ def test_a_secret_of_16_characters_signs_in(start: Start, clock, written):
 
 
 def test_an_account_of_the_world_gives_its_current_code():
-    """`World.account(name).code()` is what the account's authenticator app shows, now or at a given time."""
+    """`World.account(name).code()` is what the authenticator app shows, now or at a given time."""
     mira = World.demo().account("MIRA@example.test")
     assert ("mira_quill", code_at(START)) == (mira.username, mira.code(START))
     before, shown, after = mira.code(time.time()), mira.code(), mira.code(time.time())

@@ -1,4 +1,4 @@
-"""The world file: what it means, and that every fault in it is told at once."""
+"""The world file: what its keys mean, and that all its faults are reported together."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def faults(**tables):
 
 
 def test_the_promised_format():
-    """Each key of the format means what it says."""
+    """Each key of the format has its meaning."""
     world = World.parse(PROMISED)
     mira, tom = world.accounts
     (attic,) = world.media_servers
@@ -86,12 +86,12 @@ def test_the_promised_format():
 
 
 def test_an_empty_world():
-    """Everything may be left out."""
+    """Every key is optional."""
     assert World() == World.parse("") == World.from_dict({})
 
 
 def test_what_is_left_out_is_derived():
-    """The same names always give the same identifiers, of Plex's shape."""
+    """The same names always give the same identifiers, in Plex's form."""
     one, two = (World.from_dict({"account": [MIRA, TOM], "media_server": [ATTIC]}) for _ in range(2))
     assert one == two
     mira, tom = one.accounts
@@ -105,7 +105,7 @@ def test_what_is_left_out_is_derived():
 
 
 def test_the_demonstration_world():
-    """It has people with and without codes, a share, both kinds of source and a server too old for sources."""
+    """The demo has accounts with and without codes, a share, both kinds of source and a server too old for them."""
     world = World.demo()
     assert 3 == len(world.accounts)
     assert [True, False, False] == [account.verification_secret is not None for account in world.accounts]
@@ -117,7 +117,7 @@ def test_the_demonstration_world():
 
 
 def test_it_is_read_from_a_file(tmp_path):
-    """A file is read as UTF-8, and one that cannot be read is a fault like others."""
+    """A file is read as UTF-8, and an unreadable file is a fault like any other."""
     (tmp_path / "world.toml").write_text('[[account]]\nusername = "zoë"\nemail = "z@example.test"\n', "utf-8")
     assert "zoë" == World.load(tmp_path / "world.toml").accounts[0].username
     with pytest.raises(WorldError, match=r"none\.toml cannot be read"):
@@ -128,21 +128,21 @@ def test_it_is_read_from_a_file(tmp_path):
 
 
 def test_a_syntax_error_names_its_line():
-    """A file that is not TOML is refused with the line."""
+    """Invalid TOML is refused with its line."""
     with pytest.raises(WorldError, match=r"not TOML: .*at line 2"):
         World.parse('[[account]]\nusername = "tom\n')
 
 
 @pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "9" * 5000])
 def test_absurd_files_are_refused(text):
-    """What makes the parser give up is a fault, not a crash."""
+    """A parser error is a fault, not a crash."""
     with pytest.raises(WorldError):
         World.parse(text)
 
 
 @pytest.mark.parametrize("name", Quirks.removed_keys)
 def test_an_answer_that_is_no_choice_any_more_is_named(name):
-    """A file of an earlier version is refused by a message that names the key, and says how it is now."""
+    """A key of an earlier version is refused by name, with its fixed value."""
     with pytest.raises(
         WorldError, match=f"answers.{name}: can no longer be chosen: it is always {Quirks.removed_keys[name]}"
     ):
@@ -150,7 +150,7 @@ def test_an_answer_that_is_no_choice_any_more_is_named(name):
 
 
 def test_all_faults_at_once():
-    """Every faulty key is named by its path, with the reason, in one go."""
+    """All faulty keys are reported together, each with its path and the reason."""
     assert (
         'acount: is not a known key (did you mean "account"?)',
         'account[0].passwrd: is not a known key (did you mean "password"?)',
@@ -308,7 +308,7 @@ def test_connection_addresses(uri):
     ],
 )
 def test_what_does_not_go_together(tables, expected):
-    """What must be unique is, in any spelling; what is named exists; no owner needs a share."""
+    """Unique values are compared in any spelling, references exist, and an owner needs no share."""
     assert (expected,) == faults(**tables)
 
 
@@ -331,21 +331,21 @@ ANYTHING = st.recursive(
 @given(st.dictionaries(st.sampled_from(["account", "media_server", "answers"]) | st.text(), ANYTHING, max_size=4))
 @example({"account": [{"username": "\ud800", "email": "\ud800@x"}]})
 def test_anything_is_a_world_or_a_world_error(mapping):
-    """No mapping, however odd, ends in anything but a world or `WorldError`."""
+    """Every mapping gives a world or `WorldError`."""
     with contextlib.suppress(WorldError):
         assert isinstance(World.from_dict(mapping), World)
 
 
 @given(st.text())
 def test_any_text_is_a_world_or_a_world_error(text):
-    """No text ends in anything but a world or `WorldError`."""
+    """Every text gives a world or `WorldError`."""
     with contextlib.suppress(WorldError):
         assert isinstance(World.parse(text), World)
 
 
 @pytest.mark.parametrize("key", ["password", "password_hash", "verification_secret", "token"])
 def test_no_fault_repeats_a_secret(key):
-    """A secret that is wrong, doubled or of the wrong type is not repeated, nor does a world print one."""
+    """A wrong or duplicate secret is never repeated, and a world prints none."""
     secret = CANARY + "!" if key != "password" else CANARY * 60
     for wrong in (secret, [secret], {"a": secret}):
         assert CANARY not in "".join(faults(account=[{**MIRA, key: wrong}, {**TOM, key: wrong}]))

@@ -1,4 +1,4 @@
-"""Homes in the world file: what their keys mean, and that every fault in them is told at once."""
+"""Homes in the world file: what their keys mean, and that all their faults are reported together."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def faults(*homes: object, accounts: object = (MIRA, TOM)) -> tuple[str, ...]:
 
 
 def test_the_promised_format() -> None:
-    """Each key of a Home means what it says."""
+    """Each key of a Home has its meaning."""
     world = World.parse(PROMISED)
     (found,) = world.homes
     pip, bo = found.managed
@@ -77,7 +77,7 @@ def test_the_promised_format() -> None:
 
 
 def test_what_is_left_out_is_derived() -> None:
-    """The same names make the same ids, another Home's Bo another."""
+    """The same names give the same ids; the same title in another Home gives another id."""
     again = [World.parse(PROMISED).homes[0] for _ in range(2)]
     assert again[0] == again[1]
     other = World.parse(PROMISED.replace("Quill home", "Other home")).homes[0]
@@ -88,7 +88,7 @@ def test_what_is_left_out_is_derived() -> None:
 
 
 def test_all_faults_at_once() -> None:
-    """Every faulty key is named by its path."""
+    """Every faulty key is reported by its path."""
     managed = [{"titel": "Pip"}, {"title": "Bo", "passcode": 4711, "restriction_profile": "adult", "token": "short"}]
     assert (
         'home[0].admn: is not a known key (did you mean "admin"?)',
@@ -110,7 +110,7 @@ def test_all_faults_at_once() -> None:
 
 
 def test_one_home_each() -> None:
-    """An account is in one Home at most, as whatever it is there, and whatever its spelling."""
+    """An account is in one Home at most, in any role and any spelling."""
     assert (
         "home[0].member[0].account: is in a Home already: see home[0].admin",
         "home[1].member[0].account: is in a Home already: see home[0].member[1].account",
@@ -125,7 +125,7 @@ def test_one_home_each() -> None:
 
 
 def test_what_is_unique() -> None:
-    """Names of Homes, titles within a Home, and ids, uuids and tokens anywhere are of one only."""
+    """Names of Homes, titles within a Home, and all ids, uuids and tokens are unique."""
     managed = {"title": "Pip", "id": 10500456, "uuid": "b71d04e96c2fa835", "token": TOKEN}
     accounts = ({**MIRA, "id": 10500456, "uuid": "b71d04e96c2fa835", "token": TOKEN}, TOM)
     assert tuple(f"home[0].managed[0].{key}: is the same as account[0].{key}" for key in ("id", "uuid", "token")) == (
@@ -138,7 +138,7 @@ def test_what_is_unique() -> None:
 
 
 def test_a_home_has_fifteen() -> None:
-    """Fifteen with the administrator is a full Home, sixteen is a fault."""
+    """Fifteen members with the administrator are a full Home; sixteen are a fault."""
     kids = [{"title": f"Kid {number}"} for number in range(14)]
     assert 14 == len(World.from_dict({"account": [MIRA, TOM], "home": [home(managed=kids)]}).homes[0].managed)
     assert ("home[0].member: makes more than 15 with the administrator and the managed users",) == faults(
@@ -153,7 +153,7 @@ def test_a_home_has_fifteen() -> None:
 @example("12\n4")
 @example("\u0661\u0662\u0663\u0664")
 def test_what_is_a_passcode(text: str) -> None:
-    """Four digits of ASCII are a passcode, anything else is a fault that does not repeat it."""
+    """A passcode is four ASCII digits; a fault does not repeat it."""
     world = {"account": [{**MIRA, "passcode": text}]}
     if len(text) == 4 and set(text) <= set("0123456789"):
         assert Secret(text) == World.from_dict(world).accounts[0].passcode
@@ -168,13 +168,13 @@ def test_what_is_a_passcode(text: str) -> None:
 
 
 def test_a_worlds_secrets_do_not_print() -> None:
-    """Neither passcode nor token of a managed user is in a world's text."""
+    """A world's text contains neither passcode nor token of a managed user."""
     text = f"{World.parse(PROMISED)!r}"
     assert [] == [secret for secret in ("0471", "2580", TOKEN) if secret in text]
 
 
 def test_the_demonstration_worlds_home() -> None:
-    """It has a Home with a protected member and a managed user."""
+    """The demonstration has a Home with a protected member and a managed user."""
     world = World.demo()
     (found,) = world.homes
     protected = {account.username for account in world.accounts if account.passcode}
@@ -195,7 +195,7 @@ def shares(*given: object, homes: object = ()) -> tuple[str, ...]:
 
 
 def test_shares_of_managed_users_name_one_by_title() -> None:
-    """A share names an account or a managed user, with the Home where the title is in more than one."""
+    """A share names an account or a managed user, with the Home if the title occurs in several."""
     two = [
         home(managed=[{"title": "Pip"}, {"title": "Bo"}]),
         {"name": "Toms", "admin": "tom", "managed": [{"title": "Pip"}]},
@@ -219,6 +219,6 @@ def test_shares_of_managed_users_name_one_by_title() -> None:
 
 
 def test_a_faulty_home_does_not_make_its_managed_users_unknown() -> None:
-    """One wrong key of a Home is told by itself: the share of a managed user in it is not called wrong, too."""
+    """A wrong key of a Home is the only fault: the share of its managed user is not reported too."""
     wrong = home(managed=[{"title": "Pip"}], nam="x")
     assert ('home[0].nam: is not a known key (did you mean "name"?)',) == shares({"managed": "Pip"}, homes=[wrong])

@@ -1,7 +1,7 @@
-"""A local Plex beside its model, and the comparison of the two: what the machine's rules stand on.
+"""A local Plex with its model, and the comparison of the two.
 
-Rule: whether a token is good is asked of the local Plex over its routes, and of the model, never of both in one way.
-After each step every token whose standing changed is tried everywhere, and a few of the others in turn.
+Rule: the local Plex is asked over its routes whether a token is valid, and the model by its own functions. After each
+step every token whose state has changed is tried on every route, and a few others in turn.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Standing = tuple[object, ...]
 
 
 class Checked(RuleBasedStateMachine):
-    """A local Plex on a database in a file, and the model of it; `change` is a defect on purpose."""
+    """A local Plex on a database in a file, with its model; `change` introduces a defect."""
 
     change: ClassVar[Change | None] = None
 
@@ -63,7 +63,7 @@ class Checked(RuleBasedStateMachine):
             assert stands[one] == self.seen(one), f"{one} stands otherwise"
 
     def standing(self, held: Held) -> Standing:
-        """Say what each route should answer."""
+        """Return what each route should answer."""
         model = self.model
         if held.kind == "session":
             return (200 if model.good(held) else 303,)
@@ -76,7 +76,7 @@ class Checked(RuleBasedStateMachine):
         )
 
     def seen(self, held: Held) -> Standing:
-        """See what each route does answer."""
+        """Return what each route answers."""
         if held.kind == "session":
             return (self.browsers[held].get("/account").status,)
         text, plex = self.texts[held], self.plex
@@ -100,7 +100,7 @@ class Checked(RuleBasedStateMachine):
         return self.plex.ask(method, target, self.texts[token] if token else None, **({"at": PLEX_TV} | more))
 
     def known(self, held: Held, text: str) -> Held:
-        """Remember the text of a token that was just told."""
+        """Remember the text of a token that was just issued."""
         self.texts[held] = text
         return held
 
@@ -112,21 +112,21 @@ class Checked(RuleBasedStateMachine):
         return self.passwords.get(name, PASSWORD)
 
     def may_err(self, what: str) -> bool:
-        """Count something wrong, as long as it stays below the limits, which have tests of their own."""
+        """Count a failure, as long as it stays below the limits, which have their own tests."""
         self.wrong[what] = self.wrong.get(what, 0) + 1
         return self.wrong[what] <= MOST_WRONG
 
     def signed(self, key: Key, client: str) -> str:
-        """Sign a device's proof with a new nonce."""
+        """Sign a device JWT with a new nonce."""
         return device_jwt(self.plex, key, client)
 
     def devices(self, owner: str) -> dict[str, int]:
-        """The numbers of an account's devices by client identifier."""
+        """Return the ids of an account's devices by client identifier."""
         rows = self.plex.run(self.plex.instance.store.devices.list_devices(IDS[owner], self.plex.instance.now()))
         return {row.client.client_identifier: row.id for row in rows}
 
     def removal_of(self, status: int, owner: str, leaves: str) -> int:
-        """Say how a removal from the Home is answered: its administrator removes anybody, others themselves."""
+        """Return how a removal from the Home is answered: its administrator removes anybody, others only themselves."""
         if status != 200:
             return status
         if owner == leaves:
@@ -135,5 +135,5 @@ class Checked(RuleBasedStateMachine):
 
 
 def legacy(status: int) -> int:
-    """Say what the older API has for a status of v2."""
+    """Return what the legacy API answers for a status of v2."""
     return 422 if status == 401 else status

@@ -1,7 +1,7 @@
-"""What the machine does: everything by which a token comes to be, changes or ends, in any order.
+"""The stateful machine: everything that creates, changes or ends a token, in any order.
 
-Rule: a rule asks over the API or a page as any client would, and expects what the model says. Wrong passwords,
-passcodes and codes stay below the limits: those have tests of their own.
+Rule: each action uses the API or a page as a client does, and expects the model's result. Wrong passwords, passcodes
+and codes stay below the limits, which have their own tests.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Given = Held | MultipleResults[Held]
 
 
 class Plexes(Checked):
-    """A local Plex and its model, and all that can be done to both."""
+    """A local Plex and its model, and all actions on both."""
 
     tokens: Bundle[Held] = Bundle("tokens")
     others: Bundle[Held] = Bundle("others")
@@ -44,14 +44,14 @@ class Plexes(Checked):
 
     @initialize(target=tokens)
     def begin(self) -> MultipleResults[Held]:
-        """Who does most has a token of the world."""
+        """The account that does most has a token of the world."""
         made = {self.model.give("account", name): TOKENS[name] for name in ("mira", "tom", "vera", "pip", "bo")}
         self.texts |= made
         return multiple(*made)
 
     @initialize(target=others)
     def begin_with_others(self) -> MultipleResults[Held]:
-        """So have some more, media servers, and who may use them."""
+        """Some more accounts, media servers and guests."""
         give = self.model.give
         made = {give("account", name): TOKENS[name] for name in ("elsa", "nils")}
         made |= {give("server", "mira", ATTIC, at="Attic"): ATTICS}

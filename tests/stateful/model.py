@@ -1,7 +1,7 @@
-"""What must hold of tokens, as a small model that knows nothing of how the local Plex does it.
+"""A small model of tokens, independent of how the local Plex is built.
 
-Rule: every event says what it ends; whether a token is good is worked out anew each time it is asked. Times are
-seconds. `by` is who switched to the owner of a token: what is made with such a token has it too.
+Rule: every event ends what it ends explicitly; whether a token is valid is computed at each question. Times are in
+seconds. `by` is the account that switched to the owner of a token; whatever is created with such a token has it too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OWN = {"account", "jwt"}
 
 @dataclass(eq=False)
 class Held:
-    """A token of any kind, a browser's session, or a device's key; `origin` is the token that it stands for."""
+    """A token of any kind, a session, or a device key; `origin` is the token that it stands for."""
 
     kind: str
     owner: str
@@ -34,7 +34,7 @@ class Held:
 
 @dataclass(eq=False)
 class Pin:
-    """A PIN; `parameters` is the token that it has once it is approved."""
+    """A PIN; `parameters` is its token once it is approved."""
 
     client: str
     kind: str
@@ -48,7 +48,7 @@ class Pin:
 
 @dataclass
 class Model:
-    """All that there is, and the clock."""
+    """All tokens, PINs and the clock."""
 
     now: int
     starts: int = 0
@@ -60,7 +60,7 @@ class Model:
     devices: set[tuple[str, str]] = field(default_factory=set)
 
     def give(self, kind: str, owner: str, client: str | None = None, *, lives: int | None = None, **more: Any) -> Held:
-        """Give something out; whatever has a client makes a device."""
+        """Add something; whatever has a client creates a device."""
         ends = None if lives is None else self.now + lives
         made = Held(kind, owner, client, ends, started=self.starts, **more)
         self.held.append(made)
@@ -69,7 +69,7 @@ class Model:
         return made
 
     def good(self, held: Held) -> bool:
-        """Tell whether a token, session or key is good now."""
+        """Return whether a token, session or key is valid now."""
         if held.dead or held.owner in self.off or (held.ends is not None and held.ends <= self.now):
             return False
         if held.kind == "transient" and held.started != self.starts:
@@ -77,13 +77,13 @@ class Model:
         return held.origin is None or self.good(held.origin)
 
     def on_plex_tv(self, held: Held, kinds: set[str]) -> int:
-        """Say how plex.tv's v2 takes a token on a call for these kinds: 200, 401 or, for an old JWT, 498."""
+        """Return how plex.tv's v2 answers a token on a call for these kinds: 200, 401 or, for an expired JWT, 498."""
         if held.kind == "jwt" and held.ends is not None and held.ends <= self.now:
             return 498
         return 200 if held.kind in kinds and self.good(held) else 401
 
     def on_server(self, held: Held, at: str) -> str | None:
-        """Say what a token may do on a media server: as its owner, what is shared, or nothing."""
+        """Return what a token may do on a media server: `owner`, `shared`, or nothing."""
         if not self.good(held) or (held.kind == "transient" and held.at != at):
             return None
         real = held.origin if held.kind == "transient" and held.origin else held
@@ -92,47 +92,47 @@ class Model:
         return {"share": "shared", "server": "owner"}.get(real.kind) if real.at == at else None
 
     def pending(self, pin: Pin) -> bool:
-        """Tell whether a PIN can be approved or denied."""
+        """Return whether a PIN can be approved or denied."""
         return self.there(pin) and pin.owner is None and not pin.denied
 
     def there(self, pin: Pin) -> bool:
-        """Tell whether a PIN is there at all."""
+        """Return whether a PIN exists."""
         return not pin.gone and pin.ends > self.now
 
     def approve(self, pin: Pin, held: Held) -> None:
-        """Give a PIN to an account; its client has a token from now on, or the right to one for its key."""
+        """Link a PIN to an account; its client has a token now, or may get one for its key."""
         pin.owner, pin.by, owner = held.owner, held.by, held.owner
         self.devices.add((owner, pin.client))
         if pin.kind != "key":
             pin.given = self.give("account", owner, pin.client, by=held.by)
 
     def exchange(self, key: Held) -> Held:
-        """Give a JWT for a key; the first one ends what its device had before."""
+        """Issue a JWT for a key; the first one ends the device's previous tokens."""
         if id(key) not in self.proven:
             self.proven.add(id(key))
             self.end(lambda one: one.kind == "account" and one.client == key.client and one.owner == key.owner)
         return self.give("jwt", key.owner, key.client, lives=7 * DAY, by=key.by)
 
     def end(self, which: Callable[[Held], bool]) -> None:
-        """End whatever this is true of."""
+        """End everything for which this is true."""
         for one in self.held:
             one.dead = one.dead or which(one)
 
     def remove_device(self, owner: str, client: str) -> None:
-        """End all that a device has, and what its account switched to there."""
+        """End everything of a device, and what its account switched to there."""
         self.end(lambda one: one.client == client and one.owner == owner and one.kind != "session")
         self.end(lambda one: one.client == client and one.by == owner)
         self.forget_pins(lambda pin: owner in {pin.owner, pin.by} and pin.client == client)
         self.devices.discard((owner, client))
 
     def sign_out_everywhere(self, owner: str) -> None:
-        """End all by which an account is signed in anywhere, and what it switched to; shares stay."""
+        """End every sign-in to an account and every switch from it; shares stay."""
         self.end(lambda one: one.owner == owner and one.kind not in {"share", "transient"})
         self.end(lambda one: one.by == owner)
         self.forget_pins(lambda pin: owner in {pin.owner, pin.by})
 
     def leave_home(self, who: str) -> None:
-        """End what a member got by switching, and what others got by switching to it; a managed user ends."""
+        """End every switch by and to a member; a managed user ends."""
         self.home.discard(who)
         self.end(lambda one: one.by is not None and (one.owner == who) != (one.by == who))
         self.forget_pins(lambda pin: pin.by is not None and (pin.owner == who) != (pin.by == who))
@@ -140,6 +140,6 @@ class Model:
             self.off.add(who)
 
     def forget_pins(self, which: Callable[[Pin], bool]) -> None:
-        """Take away the PINs of which this is true."""
+        """Delete the PINs for which this is true."""
         for pin in self.pins:
             pin.gone = pin.gone or which(pin)

@@ -1,6 +1,6 @@
 """Local Plexes with one defect each, which the machine must notice.
 
-Rule: a defect is one that a store, or a hasty cache before it, could have; all else is as it is.
+Rule: each defect is one that a store, or a cache in front of it, could have; nothing else is changed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _REVIVE = """
 
 
 def sign_out_ends_nothing(instance: Instance) -> None:
-    """It says that the token has ended, and forgets to end it."""
+    """A sign-out reports success and does not revoke the token."""
 
     async def revoke(digest: bytes, now: int) -> bool:
         return await instance.store.find_token(digest, now) is not None
@@ -29,7 +29,7 @@ def sign_out_ends_nothing(instance: Instance) -> None:
 
 
 def sign_out_forgets_jwts(instance: Instance) -> None:
-    """It ends opaque tokens only: a JWT is good until its time is over, some say."""
+    """A sign-out revokes opaque tokens only; a JWT stays valid until it expires."""
     ends = instance.store.revoke_token
 
     async def revoke(digest: bytes, now: int) -> bool:
@@ -40,7 +40,7 @@ def sign_out_forgets_jwts(instance: Instance) -> None:
 
 
 def the_clock_is_ignored(instance: Instance) -> None:
-    """Tokens are looked up as of the first day."""
+    """Tokens are looked up with the time of the start."""
     finds = instance.store.find_token
 
     async def find(digest: bytes, _now: int) -> TokenRow | None:
@@ -50,7 +50,7 @@ def the_clock_is_ignored(instance: Instance) -> None:
 
 
 def tokens_are_cached(instance: Instance) -> None:
-    """What was good once is kept before the store."""
+    """Valid tokens are cached in front of the store."""
     finds, cache = instance.store.find_token, dict[bytes, TokenRow]()
 
     async def find(digest: bytes, now: int) -> TokenRow | None:
@@ -62,7 +62,7 @@ def tokens_are_cached(instance: Instance) -> None:
 
 
 def a_removed_device_keeps_its_tokens(instance: Instance) -> None:
-    """The row goes, what it had stays."""
+    """The device is removed, and its tokens stay."""
 
     async def remove(account_id: int, device_id: int, _now: int) -> bool:
         def work(connection: sqlite3.Connection) -> bool:
@@ -76,7 +76,7 @@ def a_removed_device_keeps_its_tokens(instance: Instance) -> None:
 
 
 def a_nonce_is_good_twice(instance: Instance) -> None:
-    """It is spent, and there again."""
+    """A used nonce is added again."""
     keys, grants = instance.store.device_keys, instance.store.device_keys.add_jwt
 
     async def grant(**wanted: Any) -> bool:
@@ -90,7 +90,7 @@ def a_nonce_is_good_twice(instance: Instance) -> None:
 
 
 def who_leaves_a_home_is_kept(instance: Instance) -> None:
-    """The Home is smaller, and what was switched to stays alive."""
+    """A member is removed, and its switches stay valid."""
     removes = instance.store.homes.remove_member
 
     async def remove(home_id: int, account_id: int, now: int) -> bool:
@@ -105,7 +105,7 @@ def who_leaves_a_home_is_kept(instance: Instance) -> None:
 
 
 def a_new_password_signs_nobody_out(instance: Instance) -> None:
-    """It gives the new token and ends none of the old ones."""
+    """A new password issues a new token and revokes none."""
     changes = instance.store.accounts.change_password
 
     async def change(account_id: int, *, new_sign_in: NewSignIn | None, **wanted: Any) -> bool:
@@ -116,7 +116,7 @@ def a_new_password_signs_nobody_out(instance: Instance) -> None:
 
 
 class TransientTokensLiveOn(Plexes):
-    """Media servers remember their transient tokens over a restart."""
+    """Media servers keep their transient tokens over a restart."""
 
     def restart(self) -> None:
         before = {name: server.transient_tokens for name, server in self.plex.media_servers.items()}
@@ -126,7 +126,7 @@ class TransientTokensLiveOn(Plexes):
 
 
 def changed(change: Any) -> type[Plexes]:
-    """Make a machine with this defect."""
+    """Return a machine with this defect."""
     return type(change.__name__, (Plexes,), {"change": staticmethod(change)})
 
 

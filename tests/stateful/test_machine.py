@@ -1,6 +1,6 @@
-"""S6, S15, S16: whatever is done in whatever order, each token on each route stands as a small model says.
+"""S6, S15, S16: after any actions in any order, each route treats each token as a small model says.
 
-Rule: the default run always does the same; `STATEFUL_RUNS` and `STATEFUL_STEPS` make it longer, and then by chance.
+Rule: the default run always does the same; `STATEFUL_RUNS` and `STATEFUL_STEPS` make it longer and random.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ HUNT = settings(
 
 
 def test_each_token_stands_as_the_model_says() -> None:
-    """Each token on each route is taken or refused as the model says, and each end counts once it is acknowledged."""
+    """Each route accepts or refuses each token as the model says, and each end takes effect once it is acknowledged."""
     run_state_machine_as_test(Plexes, settings=USUAL)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS if RUNS else QUICKLY_FOUND, ids=lambda mutant: mutant.__name__)
 def test_chance_finds_a_defect(mutant: type[Plexes]) -> None:
-    """The machine has power: a local Plex with one of these defects fails it; a long run looks for all of them."""
+    """A local Plex with one of these defects fails the machine; a long run looks for all of them."""
     with pytest.raises(AssertionError):
         run_state_machine_as_test(mutant, settings=HUNT)
 
 
 def walk(machine: type[Plexes], way: Callable[[Plexes], None]) -> None:
-    """Go one way, and compare at its end."""
+    """Follow one path, and compare at its end."""
     plexes = machine()
     try:
         plexes.begin()
@@ -61,7 +61,7 @@ def walk(machine: type[Plexes], way: Callable[[Plexes], None]) -> None:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_a_defect_is_noticed(mutant: type[Plexes]) -> None:
-    """Each of these defects fails on the shortest way to it, on which a local Plex without defects does not."""
+    """Each of these defects fails on its shortest path, on which a local Plex without defects passes."""
     walk(Plexes, MUTANTS[mutant])
     with pytest.raises(AssertionError):
         walk(mutant, MUTANTS[mutant])
