@@ -39,7 +39,7 @@ WORLD: dict[str, Any] = {
 
 
 class Clock:
-    """Seconds since 1970 that stand still until they are moved."""
+    """Seconds since 1970, which stand still until a test moves them."""
 
     def __init__(self) -> None:
         self.now: float = START
@@ -53,7 +53,7 @@ class Clock:
 
 
 class Asked(NamedTuple):
-    """A PIN as its app has it."""
+    """A PIN, as its app sees it."""
 
     id: int
     code: str
@@ -96,7 +96,7 @@ class App:
         return token
 
     def whoami(self, token: str) -> str | None:
-        """The user name behind a token, `None` where the token is no good."""
+        """The user name behind a token; `None` if the token is not valid."""
         status, account = self.ask("GET", "/api/v2/user", **{"X-Plex-Token": token})
         assert status in {200, 401}, account
         return account["username"] if status == 200 else None

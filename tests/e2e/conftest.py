@@ -87,7 +87,7 @@ def open_tab(browser: Browser, usual: Page, plex: LocalPlex) -> Iterator[OpenTab
 
 
 def as_new(page: Page) -> None:
-    """Leave a profile without anything that the test's pages left there."""
+    """Clear a profile of everything that the test's pages left there."""
     page.goto("about:blank")
     page.context.clear_cookies()
     assert [page] == page.context.pages

@@ -17,7 +17,7 @@ def approved(app: App, tab: Tab) -> str:
 
 
 def test_removing_a_device_ends_its_token(app: App, tab: Tab) -> None:
-    """A device that is removed on the page is gone from the list, and its token is dead."""
+    """A device that is removed on the page disappears from the list, and its token is dead."""
     tab.signed_in()
     token = approved(app, tab)
     tab.page.get_by_role("link", name="Devices").first.click()
@@ -30,7 +30,7 @@ def test_removing_a_device_ends_its_token(app: App, tab: Tab) -> None:
 
 
 def test_home_switch(app: App, tab: Tab) -> None:
-    """The browser goes on as another Home user, if need be with a passcode; an app approved then is theirs."""
+    """The browser switches to another Home user, with a passcode if needed; a newly approved app is theirs."""
     tab.signed_in()
     tab.open("/account/home")
     assert "Quill home" == tab.title
@@ -48,7 +48,7 @@ def test_home_switch(app: App, tab: Tab) -> None:
 
 
 def test_signing_out(tab: Tab) -> None:
-    """Who signs out has to sign in again to see anything."""
+    """After a sign-out, every page requires a sign-in again."""
     tab.signed_in().open("/account")
     tab.press("Sign out")
     tab.page.wait_for_url("**/sign-in")
@@ -57,7 +57,7 @@ def test_signing_out(tab: Tab) -> None:
 
 
 def test_claim_token(tab: Tab) -> None:
-    """A claim token is made by a click, and shown with how long it lives."""
+    """A click creates a claim token, and the page shows how long it is valid."""
     tab.signed_in()
     tab.open("/claim")
     expect(tab.page.locator("code")).to_have_count(0)
@@ -69,7 +69,7 @@ def test_claim_token(tab: Tab) -> None:
 
 
 def test_a_session_ends_after_twelve_hours(tab: Tab, clock: Clock) -> None:
-    """A browser is asked to sign in again after twelve hours, used or not."""
+    """A browser has to sign in again after twelve hours, used or not."""
     tab.signed_in()
     clock.now += 12 * 3600 - 1
     tab.open("/account")
@@ -88,7 +88,7 @@ def test_two_browsers_know_nothing_of_each_other(open_tab: OpenTab) -> None:
 
 
 def test_the_watch_on_a_tab_notices(tab: Tab) -> None:
-    """What a page must not load is stopped by its policy, and the tests' own watch sees it."""
+    """The policy blocks what a page must not load, and the tests' own watch sees it."""
     tab.open("/auth")
     tab.page.evaluate("document.body.append(Object.assign(new Image(), {src: 'http://127.0.0.1:1/x.png'}))")
     tab.page.evaluate("document.body.setAttribute('style', 'color: red')")

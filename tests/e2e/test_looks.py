@@ -49,7 +49,7 @@ CONTRAST = """() => {
 
 
 def measure(page: Page, folder: str, name: str) -> None:
-    """Measure, and take a picture where there is a folder for it."""
+    """Measure the page, and take a picture if there is a folder for it."""
     expect(page.locator("h1")).to_have_count(1)
     page.wait_for_load_state("load")  # its style sheet too
     if folder:
@@ -62,7 +62,7 @@ def measure(page: Page, folder: str, name: str) -> None:
 
 
 def test_looks(plex: LocalPlex, clock: Clock, open_tab: OpenTab) -> None:
-    """Each page can be read in light and dark and at 320 pixels, and says what it is not."""
+    """Each page is readable in light and dark and at 320 pixels, and says that it is not Plex."""
     folder = os.environ.get("TICKETSTUB_SCREENSHOTS", "")
     tab = open_tab(reduced_motion="reduce")  # no colour is measured on its way to another
     for name, go in _walk(tab, plex, clock):
@@ -75,7 +75,7 @@ def test_looks(plex: LocalPlex, clock: Clock, open_tab: OpenTab) -> None:
 
 
 def _walk(tab: Tab, plex: LocalPlex, clock: Clock) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield each page's name and what leads there."""
+    """Yield each page's name and the function that opens it."""
     app = App(plex, **{"Platform-Version": "6.1"})
     strange = App(plex, "x" * 60, Product="A" * 90, **{"Device-Name": "A very long name of a device " * 6})
     yield "start", lambda: tab.open("/")

@@ -13,7 +13,7 @@ from ticketstub.local_plex.local_plex import LocalPlex
 
 @pytest.mark.parametrize("opening", ["/auth#?", "/auth#!?", "/auth/#!?"])
 def test_whole_sign_in_by_browser(opening: str, app: App, tab: Tab) -> None:
-    """Each spelling of the Auth App's URL leads by sign-in and approval to a token that works."""
+    """Each spelling of the Auth App's URL leads through sign-in and approval to a working token."""
     pin = app.pin()
     tab.open(app.auth_url(pin, opening))
     tab.sign_in()
@@ -36,7 +36,7 @@ def test_whole_sign_in_by_browser(opening: str, app: App, tab: Tab) -> None:
 
 
 def test_whole_sign_in_with_a_verification_code(app: App, tab: Tab, clock: Clock) -> None:
-    """An account that asks for a code gets a second page for it, and the password is typed once."""
+    """An account with verification codes gets a second page, and the password is entered once."""
     pin = app.pin()
     tab.open(app.auth_url(pin))
     tab.sign_in("vera@example.test")
@@ -63,7 +63,7 @@ def test_parameters_as_careless_clients_write_them(app: App, tab: Tab) -> None:
 
 
 def test_unknown_names_in_the_fragment_go_nowhere(app: App, tab: Tab) -> None:
-    """Of a fragment only the known names are taken over into the query."""
+    """Only known names of a fragment are copied into the query."""
     unknown = {"evil": "1", "context[device][__proto__]": "2", "form_token": "3"}
     tab.open(app.auth_url(app.pin(), encoded=True, **unknown))
     tab.page.wait_for_url("**/sign-in?*")
@@ -73,7 +73,7 @@ def test_unknown_names_in_the_fragment_go_nowhere(app: App, tab: Tab) -> None:
 
 
 def test_without_a_code_there_is_nothing_to_approve(tab: Tab, plex: LocalPlex) -> None:
-    """The Auth App without parameters says so, and leads to the link page."""
+    """Without parameters, the Auth App says so and links to the link page."""
     tab.open("/auth")
     assert "Nothing to approve yet" == tab.title
     tab.page.get_by_role("link", name="Enter a code").click()
@@ -81,14 +81,14 @@ def test_without_a_code_there_is_nothing_to_approve(tab: Tab, plex: LocalPlex) -
 
 
 def test_forgotten_password(tab: Tab) -> None:
-    """`#?resetPassword` says where passwords are."""
+    """`#?resetPassword` explains where passwords are."""
     tab.open("/auth#?resetPassword")
     expect(tab.page.locator("h1")).to_have_text("Forgot a password?")
     assert "world file" in tab.text
 
 
 def test_deny(app: App, tab: Tab) -> None:
-    """Who denies leaves the app without a token, and the code is used up."""
+    """After a denial the app gets no token, and the code is used up."""
     pin = app.pin()
     tab.signed_in()
     tab.open(app.auth_url(pin))
@@ -100,7 +100,7 @@ def test_deny(app: App, tab: Tab) -> None:
 
 
 def test_expiry(app: App, tab: Tab, clock: Clock) -> None:
-    """A code that runs out while its page is open cannot be approved any more."""
+    """A code that expires while its page is open cannot be approved."""
     pin = app.pin()
     tab.signed_in()
     clock.now += 23
@@ -120,7 +120,7 @@ def test_another_clients_code(plex: LocalPlex, app: App, tab: Tab) -> None:
 
 
 def test_link_code(app: App, tab: Tab) -> None:
-    """A code of four characters is typed, small or not, seen, and approved."""
+    """A code of four characters is entered in any case, shown, and approved."""
     pin = app.pin(strong=False)
     tab.open("/link")
     tab.sign_in()
@@ -134,7 +134,7 @@ def test_link_code(app: App, tab: Tab) -> None:
 
 @pytest.mark.parametrize("place", ["/link/?pin={}", "/pin?pin={}", "/auth#?clientID=demo-client-7c1f&code={}"])
 def test_link_code_in_a_url(place: str, app: App, tab: Tab) -> None:
-    """A code in the URL is filled in and waits for the person."""
+    """A code in the URL is filled in, and nothing happens until the form is submitted."""
     pin = app.pin(strong=False)
     tab.signed_in()
     tab.open(place.format(pin.code))
@@ -146,7 +146,7 @@ def test_link_code_in_a_url(place: str, app: App, tab: Tab) -> None:
 
 
 def test_wrong_link_code(app: App, tab: Tab) -> None:
-    """A wrong code is said to be wrong; after five of them even a right one has to wait, and the page says how long."""
+    """A wrong code is reported; after five, even the right one has to wait, and the page says how long."""
     pin = app.pin(strong=False)
     wrong = next(code for code in ("AAAA", "AAAB") if code != pin.code)
     tab.signed_in()
@@ -163,7 +163,7 @@ def test_wrong_link_code(app: App, tab: Tab) -> None:
 
 @pytest.mark.parametrize("encoded", [True, False])
 def test_back_to_the_web_application(encoded: bool, app: App, tab: Tab, web_application: WebApplication) -> None:
-    """After approval the browser goes where the web application wanted, and tells it nothing but that address."""
+    """After an approval the browser goes to the web application's URL and sends nothing but that URL."""
     pin = app.pin()
     tab.allowed.add(web_application.host)
     tab.signed_in()
@@ -177,7 +177,7 @@ def test_back_to_the_web_application(encoded: bool, app: App, tab: Tab, web_appl
 
 
 def test_denied_stays(app: App, tab: Tab, web_application: WebApplication) -> None:
-    """After a denial nothing goes anywhere by itself; there is a link back."""
+    """After a denial nothing is redirected; there is a link back."""
     pin = app.pin()
     tab.allowed.add(web_application.host)
     tab.signed_in()
@@ -190,7 +190,7 @@ def test_denied_stays(app: App, tab: Tab, web_application: WebApplication) -> No
 
 
 def test_another_host_is_left_to_by_a_click(app: App, tab: Tab) -> None:
-    """To any other host the browser is not sent; the page names it and has a link that tells it nothing."""
+    """The browser is not redirected to any other host; the page names it and has a link that sends no referrer."""
     tab.signed_in()
     tab.open(app.auth_url(app.pin(), forwardUrl="https://app.example.test/done?x=1"))
     tab.press("Approve")
@@ -204,7 +204,7 @@ def test_another_host_is_left_to_by_a_click(app: App, tab: Tab) -> None:
     "url", ["myapp://done", "javascript:alert(1)", r"http://127.0.0.1:1\@evil.example/", "/\\evil.example"]
 )
 def test_what_is_no_web_address_is_ignored(url: str, app: App, tab: Tab) -> None:
-    """A `forwardUrl` of another scheme, or one that a browser reads otherwise, is not taken, and the page says so."""
+    """A `forwardUrl` of another scheme, or one that browsers read differently, is refused, and the page says so."""
     tab.signed_in()
     tab.open(app.auth_url(app.pin(), forwardUrl=url))
     expect(tab.page.locator("main")).to_contain_text("not allowed")
@@ -216,7 +216,7 @@ def test_what_is_no_web_address_is_ignored(url: str, app: App, tab: Tab) -> None
 
 
 def test_another_account_can_be_used(app: App, tab: Tab) -> None:
-    """Who is signed in as somebody else can change that on the way, and comes back to the approval."""
+    """A user who is signed in to another account can switch on the way, and returns to the approval."""
     pin = app.pin()
     tab.signed_in("sam")
     tab.open(app.auth_url(pin))
@@ -228,7 +228,7 @@ def test_another_account_can_be_used(app: App, tab: Tab) -> None:
 
 
 def test_wrong_password(tab: Tab) -> None:
-    """A wrong password is told, by a message that screen readers announce, and the name typed is kept."""
+    """A wrong password is reported in a message that screen readers announce, and the login is kept."""
     tab.open("/sign-in")
     tab.sign_in(password="wrong")
     expect(tab.page.get_by_role("alert")).to_contain_text("password is wrong")
@@ -264,7 +264,7 @@ def test_by_keyboard_alone(app: App, tab: Tab) -> None:
 
 
 def test_without_scripts(app: App, open_tab: OpenTab) -> None:
-    """Without scripts the Auth App says what to do, and all the rest works."""
+    """Without scripts the Auth App explains what to do, and everything else works."""
     pin = app.pin()
     tab = open_tab(java_script_enabled=False)
     tab.open(app.auth_url(pin))
@@ -286,7 +286,7 @@ OPENER = """
 
 
 def popup_of(tab: Tab, web_application: WebApplication, url: str) -> Page:
-    """Open the Auth App in a window of its own, as a web application does, and go to where it can be approved."""
+    """Open the Auth App in its own window, as a web application does, and go to the approval."""
     tab.allowed.add(web_application.host)
     tab.open(web_application.url)
     with tab.context.expect_page() as opened:
@@ -312,7 +312,7 @@ def test_the_opener_is_told_that_it_is_done(
 def test_another_origin_in_the_openers_place_is_told_nothing(
     app: App, tab: Tab, web_application: WebApplication
 ) -> None:
-    """The message is for the origin that opened the window alone, not for where that window went since."""
+    """Only the origin that opened the window gets the message, not one to which that window went since."""
     popup = popup_of(tab.signed_in(), web_application, app.auth_url(app.pin()))
     elsewhere = web_application.url.replace("127.0.0.1", "localhost")
     tab.allowed.add(web_application.host.replace("127.0.0.1", "localhost"))

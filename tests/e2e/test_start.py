@@ -16,7 +16,7 @@ def test_a_click_signs_in(open_tab: OpenTab) -> None:
 
 
 def test_the_code_stays_current(open_tab: OpenTab, clock: Clock) -> None:
-    """When a code is over the page shows the next one, without being loaded anew."""
+    """When a code expires, the page shows the next one without a reload."""
     tab = open_tab()
     clock.now += 29 - clock.now % 30
     tab.open("/")

@@ -47,7 +47,7 @@ class Answered(NamedTuple):
 
 
 class Clock:
-    """Seconds since 1970 that stand still until they are moved."""
+    """Seconds since 1970, which stand still until a test moves them."""
 
     def __init__(self, now: float = START) -> None:
         self.now = now

@@ -1,4 +1,4 @@
-"""Making accounts and changing passwords: what is refused, all at once, and what a change ends."""
+"""Creating accounts and changing passwords: what is refused, all at once, and what a change ends."""
 
 import json
 from collections.abc import Iterator
@@ -94,7 +94,7 @@ def alive(url: str, *tokens: str) -> list[bool]:
 
 @pytest.mark.parametrize("kept", ["memory", "file"])
 def test_a_new_account(begin: Any, tmp_path: Path, kept: str) -> None:
-    """201 with the account and a token that works; it signs in by both names, and a file keeps it."""
+    """201 with the account and a working token; both names sign in, and a database in a file keeps it."""
     db = f"sqlite:///{tmp_path / 'plex.db'}" if kept == "file" else None
     plex = begin(db=db)
     answer = create(plex.url, "Nora@example.test", "Nora", PASSWORD)
@@ -136,7 +136,7 @@ FAULTS: list[tuple[str, str, str, dict[str, str], list[tuple[int, str]]]] = [
 
 @pytest.fixture(name="shared", scope="module")
 def _shared() -> Iterator[LocalPlexController]:
-    """A local Plex in which nothing is made."""
+    """A local Plex in which nothing is created."""
     with local_plex(WORLD, clock=Clock()) as running:
         yield running
 
@@ -150,7 +150,7 @@ def test_what_a_new_account_must_not_be(
     more: dict[str, str],
     faults: list[tuple[int, str]],
 ) -> None:
-    """422 with everything that is wrong at once, each with its code and field; nothing is made."""
+    """422 with all invalid fields at once, each with its code and name; nothing is created."""
     answer = create(shared.url, email, username, password, **more)
     assert (422, faults) == (answer.status, told(answer))
 
@@ -171,14 +171,14 @@ def test_the_form_of_faults(shared: LocalPlexController) -> None:
 
 
 def test_accounts_may_not_be_made(begin: Any) -> None:
-    """Where the settings say so, 403; without client identifier 400."""
+    """403 if the settings forbid it; 400 without a client identifier."""
     answer = create(begin(settings=Settings(allow_account_creation=False)).url, "nora@example.test", "nora", PASSWORD)
     assert (403, [(1043, None)]) == (answer.status, told(answer))
 
 
 @pytest.mark.usefixtures("costly_hashes")
 def test_one_name_is_given_once(plex: LocalPlexController) -> None:
-    """Of eight that want one name at once exactly one gets it."""
+    """Of eight simultaneous requests for one name, exactly one succeeds."""
     gate = Barrier(8)
 
     def attempt(number: int) -> int:
@@ -201,7 +201,7 @@ def test_a_changed_password(plex: LocalPlexController) -> None:
 
 @pytest.mark.parametrize("kept", ["memory", "file"])
 def test_a_change_that_signs_everybody_out(begin: Any, tmp_path: Path, kept: str) -> None:
-    """S6, 14.3: it ends all tokens, the media servers' and the asking one too; shares stay; a new token is told."""
+    """S6, 14.3: it ends all tokens, the media servers' and the caller's too; shares stay; a new token is returned."""
     plex = begin(db=f"sqlite:///{tmp_path / 'plex.db'}" if kept == "file" else None)
     token = sign_in(plex.url, "mira_quill", PASSWORD).json["authToken"]
     tom = sign_in(plex.url, "tom", PASSWORD).json["authToken"]
@@ -230,7 +230,7 @@ def pin_linked_by(url: str, token: str) -> int:
 
 
 def test_who_may_not_change_it(plex: LocalPlexController) -> None:
-    """A wrong password is 403 with code 1040, one of an account without too; a dead token and a server's is 401."""
+    """A wrong password is 403 with code 1040, also for an account without one; a dead or a server's token is 401."""
     silent = "Si1-ent_ent_ent_ent_"
     answers = [change(plex.url, MIRA, "x"), change(plex.url, MIRA, ""), change(plex.url, silent, "x")]
     assert [(403, [(1040, None)])] * 3 == [(each.status, told(each)) for each in answers]
@@ -253,7 +253,7 @@ def test_who_may_not_change_it(plex: LocalPlexController) -> None:
 def test_what_a_new_password_must_not_be(
     shared: LocalPlexController, new: str, more: dict[str, str], codes: list[int]
 ) -> None:
-    """A new password is held to what a new account's is; nothing is verified where it is not."""
+    """A new password has the same rules as a new account's; an invalid one costs no verification."""
     before = verifications(shared)
     answer = change(shared.url, MIRA, new=new, **more)
     assert (422, [(code, "password") for code in codes]) == (answer.status, told(answer))
@@ -261,7 +261,7 @@ def test_what_a_new_password_must_not_be(
 
 
 def test_a_code_is_wanted_for_a_change_too(plex: LocalPlexController, clock: Clock) -> None:
-    """Where sign-in asks for a code, the change does (403, code 1045), and each code works once."""
+    """If a sign-in needs a code, so does the change (403, code 1045), and each code works once."""
     clock.now += 3600
     vera = "Ve7-copper_kettle_88"
     code = code_at(clock.now)
@@ -284,7 +284,7 @@ def test_changes_are_guesses_too(plex: LocalPlexController, clock: Clock) -> Non
 
 @pytest.mark.usefixtures("costly_hashes")
 def test_no_sign_in_slips_through_a_change(plex: LocalPlexController) -> None:
-    """S6: of sign-ins that race a change which signs everybody out, none lives that the old password gave."""
+    """S6: no token of a sign-in with the old password survives a simultaneous change that ends all tokens."""
     token = sign_in(plex.url, "tom", PASSWORD).json["authToken"]
     gate = Barrier(9)
 

@@ -1,4 +1,4 @@
-"""Each answer against what the real service sends, in both formats; the expected members are written out here."""
+"""Each reply, compared with the real service's, in both formats; the expected members are written out here."""
 
 import json
 import re
@@ -82,7 +82,7 @@ def in_xml(value: object) -> str:
 
 
 def test_account_in_json(plex: LocalPlexController) -> None:
-    """`GET /api/v2/user` has the members of the real body, the caller's token echoed, and none with a token besides."""
+    """`GET /api/v2/user` has the members of the real body, with the caller's token and no other."""
     found = get(plex.url, "/api/v2/user", MIRA)
     assert (200, "application/json; charset=utf-8") == (found.status, found.headers["content-type"])
     assert PROFILE.items() <= found.json["profile"].items()
@@ -109,7 +109,7 @@ def test_account_in_xml(plex: LocalPlexController) -> None:
 
 
 def test_account_with_roles_and_odd_letters(plex: LocalPlexController) -> None:
-    """Names are escaped in XML, and roles are given where there are some."""
+    """Names are escaped in XML, and roles are listed if there are any."""
     user = ask(plex.url, "GET", "/api/v2/user", {"X-Plex-Token": TOM}).xml
     assert ("Tom & <Co>", "plexpass", "lifetime") == (
         user.get("friendlyName"),
@@ -120,7 +120,7 @@ def test_account_with_roles_and_odd_letters(plex: LocalPlexController) -> None:
 
 @pytest.mark.parametrize(("path", "format_"), [("/api/v2/ping", "xml"), ("/api/v2/ping.json", "json")])
 def test_ping(plex: LocalPlexController, path: str, format_: str) -> None:
-    """A ping is answered with a true `pong`, as text of the root in XML."""
+    """A ping returns a true `pong`, as the root's text in XML."""
     found = ask(plex.url, "GET", path, TOKEN)
     body = b'{"pong":true}' if format_ == "json" else b'<?xml version="1.0" encoding="UTF-8"?>\n<pong>true</pong>'
     assert (200, body) == (found.status, found.body)
@@ -164,7 +164,7 @@ def expected_resources(plex: LocalPlexController) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("query", ["", "?includeHttps=1&includeRelay=1&includeIPv6=1", "?includeHttps=0&includeRelay="])
 def test_resources_in_json(plex: LocalPlexController, query: str) -> None:
-    """Resources are a bare list: own servers with the caller's token, shared ones with the share's, real addresses."""
+    """Resources are a bare list: own servers with the caller's token, shared ones with the share's; real addresses."""
     found = get(plex.url, f"/api/v2/resources{query}", MIRA)
     expected = expected_resources(plex)
     assert 200 == found.status
@@ -195,7 +195,7 @@ def test_resources_in_xml(plex: LocalPlexController) -> None:
 
 
 def test_identity(plex: LocalPlexController, attic: str) -> None:
-    """A media server tells who it is without a token, and with a dead one too."""
+    """A media server returns its identity without a token, and with a dead one too."""
     expected = {"machineIdentifier": ATTIC, "version": "1.43.4.10903-0a1b2c3d4", "claimed": True}
     for token in (None, "Dead_token_0123456789"[:20], "claim-0123456789abcdefghij"):
         assert expected.items() <= get(attic, "/identity", token).json["MediaContainer"].items()
@@ -204,7 +204,7 @@ def test_identity(plex: LocalPlexController, attic: str) -> None:
 
 
 def test_server_information(attic: str) -> None:
-    """A media server tells about itself to who has a token, in either format."""
+    """A media server describes itself to a caller with a token, in either format."""
     expected = {
         "machineIdentifier": ATTIC,
         "friendlyName": "Attic",
@@ -236,7 +236,7 @@ TRANSIENT = r"transient-[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
 def test_transient_token(attic: str, method: str) -> None:
-    """`/security/token` makes a transient token for any method, in either format (documented)."""
+    """`/security/token` issues a transient token for any method, in either format (documented)."""
     path = "/security/token?type=delegation&scope=all"
     found = ask(attic, method, path, {"X-Plex-Token": MIRA, **JSON})
     assert (200, "application/json") == (found.status, found.headers["content-type"])
@@ -247,7 +247,7 @@ def test_transient_token(attic: str, method: str) -> None:
 
 
 def test_sources_in_xml(attic: str) -> None:
-    """A source has its name, identifier, a transient token and its addresses; `relay` appears only where it is 1."""
+    """A source has its name, identifier, a transient token and its addresses; `relay` appears only if it is 1."""
     found = ask(attic, "GET", f"/security/resources?source=server://{ATTIC}", {"X-Plex-Token": MIRA})
     device: Any = found.xml[0]
     assert ("1", "Device", "Attic (mira_quill)", ATTIC) == (
@@ -331,7 +331,7 @@ REFUSALS = [
 def test_refusals(
     plex: LocalPlexController, method: str, path: str, headers: dict[str, str], status: int, bodies: tuple[bytes, bytes]
 ) -> None:
-    """plex.tv's refusals have the observed status, code, text and order of members, in the format asked for."""
+    """plex.tv's refusals have the observed status, code, text and order of members, in the requested format."""
     in_json = ask(plex.url, method, path, {**headers, **JSON})
     in_xml_ = ask(plex.url, method, path, headers)
     assert ((status, bodies[0]), (status, bodies[1])) == (
@@ -345,7 +345,7 @@ def test_refusals(
 
 
 def test_length_of_an_observed_refusal(plex: LocalPlexController) -> None:
-    """The 401 in JSON has exactly the 83 bytes that were seen."""
+    """The 401 in JSON has exactly the 83 observed bytes."""
     assert 83 == len(get(plex.url, "/api/v2/user").body)
 
 
@@ -391,7 +391,7 @@ PAGES = [
 def test_refusals_of_media_servers(
     plex: LocalPlexController, server: str, path: str, token: str | None, status: int, body: bytes, accept: str
 ) -> None:
-    """A media server refuses with pages whatever is accepted; with `errors = "documented"` 400 and 401 are JSON."""
+    """A media server refuses with web pages for every Accept; with `errors = "documented"`, 400 and 401 are JSON."""
     found = get(plex.media_server(server).url, path, token, Accept=accept)
     assert (status, body) == (found.status, found.body)
     assert ("text/html" if body.startswith(b"<") else "application/json") == found.headers["content-type"]
@@ -400,7 +400,7 @@ def test_refusals_of_media_servers(
 
 
 def test_fields_of_plex_tv(plex: LocalPlexController) -> None:
-    """Every answer of plex.tv has the observed header fields, and says that it is none of Plex's."""
+    """Every reply of plex.tv has the observed header fields, and says that it does not come from Plex."""
     expected = {
         "cache-control": "max-age=0, private, must-revalidate",
         "vary": "Origin",
@@ -427,7 +427,7 @@ def test_fields_of_plex_tv(plex: LocalPlexController) -> None:
 
 
 def test_fields_of_media_servers(attic: str) -> None:
-    """Every answer of a media server has the observed header fields, and says that it is none of Plex's."""
+    """Every reply of a media server has the observed header fields, and says that it does not come from Plex."""
     expected = {"x-plex-protocol": "1.0", "cache-control": "no-cache", "x-ticketstub": "local"}
     for path, token in (("/identity", None), ("/", MIRA), ("/", None), ("/nothing", MIRA)):
         assert expected.items() <= get(attic, path, token).headers.items()
@@ -443,7 +443,7 @@ def test_head_is_get_without_a_body(plex: LocalPlexController, attic: str) -> No
 
 
 def test_browsers_may_send_any_field(plex: LocalPlexController) -> None:
-    """A browser's preflight is allowed whatever fields it names; what is no field name is not sent back."""
+    """A browser's preflight allows all header fields that it names, but returns only valid names."""
     wanted = {"Origin": "https://app.example.test", "Access-Control-Request-Headers": "x-plex-token, x-plex-product"}
     found = ask(plex.url, "OPTIONS", "/api/v2/user", wanted)
     assert (200, "*", "x-plex-token, x-plex-product") == (
@@ -456,13 +456,13 @@ def test_browsers_may_send_any_field(plex: LocalPlexController) -> None:
 
 
 def test_any_host_is_answered(plex: LocalPlexController) -> None:
-    """Whatever name a client reached it by is fine: the port says what is asked."""
+    """Any Host is accepted: the port selects the site."""
     for host in ("plex.tv", "clients.plex.tv", "127.0.0.1", "nobody.example.test:99"):
         assert 200 == ask(plex.url, "GET", "/api/v2/user", {**TOKEN, "Host": host}).status
 
 
 def test_json_may_be_the_default(start: Start) -> None:
-    """With `default_format = "json"` whoever asks for nothing gets JSON, of media servers too; XML is still there."""
+    """With `default_format = "json"` JSON is the default, on media servers too; XML is still available."""
     plex = start({"default_format": "json"})
     attic = plex.media_server("Attic").url
     assert 10500123 == ask(plex.url, "GET", "/api/v2/user", TOKEN).json["id"]
@@ -472,7 +472,7 @@ def test_json_may_be_the_default(start: Start) -> None:
 
 
 def test_client_identifier_may_be_required(plex: LocalPlexController, start: Start) -> None:
-    """The account and ping need no client identifier, or with `require_client_identifier` they do (400, 1000)."""
+    """The account and the ping need a client identifier only with `require_client_identifier` (400, 1000)."""
     strict = start({"require_client_identifier": True})
     for path in ("/api/v2/user", "/api/v2/ping"):
         assert 200 == ask(plex.url, "GET", path, {"X-Plex-Token": MIRA}).status

@@ -21,7 +21,7 @@ CANARY = "cAnArY-7f3kQ2vTz8Lm1"
 
 
 class Failing:
-    """A place where every answer fails in the same way."""
+    """A site on which every request fails in the same way."""
 
     default_format = Format.JSON
     has_trace_headers = True
@@ -75,7 +75,7 @@ def status_and_body(sent: list[Any]) -> tuple[int, bytes]:
 
 
 def test_a_mistake_of_ours_is_500_and_its_log_holds_no_secret(caplog: pytest.LogCaptureFixture) -> None:
-    """S1: whatever fails inside is 500 with code 1007; the log says what and where, without the message."""
+    """S1: an internal error is 500 with code 1007; the log says what failed and where, without the message."""
     app = App(Failing(RuntimeError(f"failed for {CANARY}")), {}, Settings())
     sent = exchange(app, scope())
     body = b'{"errors":[{"code":1007,"message":"Internal Server Error. Something went wrong on our end","status":500}]}'
@@ -87,7 +87,7 @@ def test_a_mistake_of_ours_is_500_and_its_log_holds_no_secret(caplog: pytest.Log
 
 @pytest.mark.parametrize("failure", [StoreUnavailable("locked"), Overloaded()])
 def test_what_passes_is_503(failure: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    """A database or a pool that cannot do it now is 503 with `Retry-After: 1`, and no error of ours."""
+    """An overloaded database or password pool is 503 with `Retry-After: 1`, and is not logged as an error."""
     sent = exchange(App(Failing(failure), {}, Settings()), scope())
     body = b'{"errors":[{"code":1013,"message":"The server cannot handle the request","status":503}]}'
     assert (503, body) == status_and_body(sent)
@@ -96,7 +96,7 @@ def test_what_passes_is_503(failure: Exception, caplog: pytest.LogCaptureFixture
 
 
 def test_a_client_that_goes_away_is_no_event(caplog: pytest.LogCaptureFixture) -> None:
-    """A client that leaves before its body came gets no answer and leaves no log record."""
+    """A client that disconnects before its body is complete gets no reply and leaves no log record."""
     caplog.set_level(logging.DEBUG, "ticketstub")
     asked = scope("POST", content_length="10")
     piece: Message = {"type": "http.request", "body": b"a=", "more_body": True}
@@ -106,7 +106,7 @@ def test_a_client_that_goes_away_is_no_event(caplog: pytest.LogCaptureFixture) -
 
 
 def test_what_is_told_of_each_answer() -> None:
-    """S1: the log of answers gets method, route, status, milliseconds and request id: no path, no query."""
+    """S1: the log of replies has method, route, status, milliseconds and request id, but no path and no query."""
     told: list[tuple[str, str, int, float, str]] = []
     app = App(Failing(Refusal(status=404)), {}, Settings(), lambda *facts: told.append(facts))
     sent = exchange(app, scope("HEAD", f"/{CANARY}"))
@@ -123,5 +123,5 @@ def test_each_answer_has_an_id_of_its_own() -> None:
 
 
 def test_other_protocols_are_left_alone() -> None:
-    """A WebSocket or lifespan scope is not answered."""
+    """WebSocket and lifespan scopes get no reply."""
     assert [] == exchange(App(Failing(RuntimeError()), {}, Settings()), {"type": "lifespan"})

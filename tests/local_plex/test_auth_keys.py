@@ -52,7 +52,7 @@ def post(url: str, path: str, body: object, token: str | None = None, client: st
 
 
 def signed_in(url: str, client: str = CLIENT) -> str:
-    """Sign tom in on this client, for a token that belongs to a device."""
+    """Sign tom in on this client, for a token with a device."""
     answer = sign_in(url, "tom", PASSWORDS["tom"], {"X-Plex-Client-Identifier": client})
     assert 201 == answer.status
     return str(answer.json["authToken"])
@@ -128,21 +128,21 @@ def test_the_whole_way(url: str, clock: Clock) -> None:
 
 
 def test_only_the_asked_scope(url: str, clock: Clock) -> None:
-    """The user in a JWT has id and uuid always, and of the rest what the scope asked for."""
+    """The user in a JWT always has id and uuid, and of the other members those of the scope."""
     key, _ = registered(url)
     found = unpacked(exchange(url, key, clock.now, scope="joinedAt,unknown").json["auth_token"].split(".")[1])
     assert ["id", "uuid", "joinedAt"] == list(found["user"])
 
 
 def test_claims_that_may_be_missing(url: str, clock: Clock) -> None:
-    """A device JWT without iat and exp is taken; one client sends neither."""
+    """A device JWT without iat and exp is accepted; one client sends neither."""
     key, _ = registered(url)
     jwt = key.sign({"aud": "plex.tv", "iss": CLIENT, "nonce": nonce(url)})
     assert 200 == post(url, "/api/v2/auth/token", {"jwt": jwt}).status
 
 
 def test_a_key_without_kid_is_named_by_its_thumbprint(url: str, clock: Clock) -> None:
-    """A JWK without `kid` is registered, and its device proves it by the key's RFC 7638 thumbprint."""
+    """A JWK without `kid` is registered, and its device uses the key's RFC 7638 thumbprint."""
     key = Key()
     token = signed_in(url)
     bare = {name: value for name, value in key.jwk.items() if name in {"kty", "crv", "x"}}
@@ -155,7 +155,7 @@ def test_a_key_without_kid_is_named_by_its_thumbprint(url: str, clock: Clock) ->
 
 
 def test_rsa_keys(url: str, clock: Clock) -> None:
-    """An RSA key is taken too, with RS256."""
+    """An RSA key is accepted too, with RS256."""
     private = rsa.generate_private_key(65537, 2048)
     numbers = private.public_key().public_numbers()
     jwk = {"kty": "RSA", "n": packed(numbers.n.to_bytes(256)), "e": "AQAB", "kid": "rsa-1", "alg": "RS256"}
@@ -171,7 +171,7 @@ def error(answer: Answered) -> tuple[int, int]:
 
 
 def test_registrations_that_are_refused(url: str) -> None:
-    """No token is 401; what is no key 400; a key, or a name of the same client, that is taken 422."""
+    """Without a token it is 401, an invalid key is 400, and a registered key or name of the same client is 422."""
     key, token = registered(url)
     assert (401, 1001) == error(post(url, "/api/v2/auth/jwk", {"jwk": key.jwk}))
     for jwk in (None, "x", {}, key.jwk | {"x": "AAAA"}, key.jwk | {"d": "A"}):
@@ -191,7 +191,7 @@ def test_a_key_belongs_to_the_token_s_device(url: str, clock: Clock) -> None:
 
 
 def test_a_known_token_without_device(url: str, clock: Clock) -> None:
-    """A world's own token has no device: the one that registers a key becomes it."""
+    """A token of the world has no device: the one that registers a key becomes it."""
     key = Key()
     assert (400, 1004) == error(post(url, "/api/v2/auth/jwk", {"jwk": key.jwk}, MIRA, None))
     assert 201 == post(url, "/api/v2/auth/jwk", {"jwk": key.jwk}, MIRA).status
@@ -223,7 +223,7 @@ def test_exchanges_that_are_refused(url: str, clock: Clock) -> None:
 
 
 def test_a_nonce_is_good_once_for_its_client_for_five_minutes(url: str, clock: Clock) -> None:
-    """A nonce is spent by the first exchange, is no other client's, and ends after 300 seconds."""
+    """A nonce is spent by the first exchange, belongs to one client, and expires after 300 seconds."""
     key, _ = registered(url)
     jwt = key.sign(claims(nonce(url), clock.now))
     assert 200 == post(url, "/api/v2/auth/token", {"jwt": jwt}).status
@@ -236,7 +236,7 @@ def test_a_nonce_is_good_once_for_its_client_for_five_minutes(url: str, clock: C
 
 
 def test_the_life_of_a_jwt(url: str, clock: Clock) -> None:
-    """A JWT lives for seven days, then it is 498; its key renews it before and after."""
+    """A JWT is valid for seven days, then it is 498; its key renews it before and after."""
     key, _ = registered(url)
     first = exchange(url, key, clock.now).json["auth_token"]
     clock.now += 7 * DAY - 1
@@ -252,7 +252,7 @@ def test_the_life_of_a_jwt(url: str, clock: Clock) -> None:
 
 
 def test_the_first_jwt_ends_the_device_s_token(url: str, clock: Clock) -> None:
-    """With a device's first JWT its token of before ends; other devices, and what comes later, live on."""
+    """A device's first JWT ends its previous token; other devices and later tokens are not affected."""
     other = signed_in(url, "other-device")
     key, token = registered(url)
     assert 200 == get(url, "/api/v2/user", token).status
@@ -264,7 +264,7 @@ def test_the_first_jwt_ends_the_device_s_token(url: str, clock: Clock) -> None:
 
 
 def test_altered_jwts(url: str, clock: Clock) -> None:
-    """S17: a JWT that lacks or changes any character is 401, on plex.tv and on media servers, and never 500."""
+    """S17: a JWT with a missing or changed character is 401, on plex.tv and on media servers, and never 500."""
     key, _ = registered(url)
     jwt = exchange(url, key, clock.now).json["auth_token"]
     for place in range(0, len(jwt), 7):
@@ -274,7 +274,7 @@ def test_altered_jwts(url: str, clock: Clock) -> None:
 
 
 def test_a_first_jwt_may_leave_the_token(start: Any, clock: Clock) -> None:
-    """With `first_jwt = "keeps_token"` a device's token lives on beside its JWTs."""
+    """With `first_jwt = "keeps_token"` a device's token stays valid beside its JWTs."""
     url = start({"first_jwt": "keeps_token"}, clock=clock).url
     key, token = Key(), signed_in(url)
     assert 201 == post(url, "/api/v2/auth/jwk", {"jwk": key.jwk}, token).status
@@ -296,7 +296,7 @@ def test_xml(url: str) -> None:
 
 
 def test_nonces_have_a_rate(url: str) -> None:
-    """Ten nonces a minute for each client, then 429 with code 1003; another client still gets one."""
+    """Each client gets ten nonces a minute, then 429 with code 1003; another client still gets one."""
     for _ in range(10):
         nonce(url, "eager")
     answer = get(url, "/api/v2/auth/nonce", **{"X-Plex-Client-Identifier": "eager"})

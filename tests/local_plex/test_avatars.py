@@ -1,4 +1,4 @@
-"""The pictures behind the `thumb` addresses of accounts. They are read by hand here."""
+"""The avatars at the `thumb` URLs of accounts; their pixels are read here."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _plex(clock: Clock) -> Iterator[LocalPlexController]:
 
 
 def squares(png: bytes) -> tuple[bytes, list[str]]:
-    """Read a picture of two colours: the colour behind, and its squares as lines of text."""
+    """Read a picture of two colours: the background colour, and its cells as lines of text."""
     assert png.startswith(b"\x89PNG\r\n\x1a\n")
     chunks: dict[bytes, bytes] = {}
     at = 8
@@ -56,7 +56,7 @@ def squares(png: bytes) -> tuple[bytes, list[str]]:
 
 
 def thumbs(plex: LocalPlexController) -> set[str]:
-    """List the addresses that plex.tv and a media server tell of pictures."""
+    """List the picture URLs that plex.tv and a media server return."""
     headers = {**JSON, "X-Plex-Token": TOKENS["mira"]}
     found = {ask(plex.url, "GET", "/api/v2/user", headers).json["thumb"]}
     found |= {user["thumb"] for user in ask(plex.url, "GET", "/api/v2/home/users", headers).json["users"]}
@@ -68,7 +68,7 @@ def thumbs(plex: LocalPlexController) -> set[str]:
 
 
 def test_every_thumb_that_is_told_answers_a_picture(plex: LocalPlexController) -> None:
-    """Each `thumb` of accounts, Home users, friends and a media server's accounts is a PNG, asked for without token."""
+    """Each `thumb` of accounts, Home users, friends and a media server's accounts is a PNG that needs no token."""
     told = thumbs(plex)
     assert len(told) >= 5
     for thumb in told:
@@ -104,13 +104,13 @@ def test_head_tells_its_length(plex: LocalPlexController) -> None:
 
 @pytest.mark.parametrize("uuid", ["0123456789abcdef", "mira_quill", "10500123", UUIDS["mira"].upper()])
 def test_an_unknown_uuid(plex: LocalPlexController, uuid: str) -> None:
-    """A uuid that nobody has is 404 with code 1002, as any path that is not there."""
+    """An unknown uuid is 404 with code 1002, like any unknown path."""
     found = ask(plex.url, "GET", f"/users/{uuid}/avatar", JSON)
     assert (404, 1002) == (found.status, found.json["errors"][0]["code"])
 
 
 def test_every_letter_is_drawn_differently() -> None:
-    """Each letter and digit that we draw has a form of its own; any other is left out."""
+    """Each letter and digit has its own shape; any other is left out."""
     drawn = {letter: draw_avatar("0" * 16, letter) for letter in ascii_uppercase + digits}
     assert len({*drawn.values()}) == 36
     assert draw_avatar("0" * 16, "") == draw_avatar("0" * 16, "李") not in drawn.values()

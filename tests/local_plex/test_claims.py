@@ -1,4 +1,4 @@
-"""Claim tokens: made for an account, exchanged once for a server's own token, and good for nothing else."""
+"""Claim tokens: issued for an account, exchanged once for a server's own token, and useful for nothing else."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _begin(start: Start) -> Start:
 
 @pytest.fixture(name="plex", scope="module")
 def _plex() -> Iterator[LocalPlexController]:
-    """One for the tests that claim no media server of its own."""
+    """A local Plex for the tests that claim none of its media servers."""
     with local_plex(small(), clock=Clock()) as running:
         yield running
 
@@ -70,7 +70,7 @@ def is_claimed(url: str) -> bool:
 
 
 def test_a_claim_token_is_always_json(plex: LocalPlexController) -> None:
-    """`{"token":"claim-…"}` with 20 characters after the prefix, whatever is accepted; each is new."""
+    """`{"token":"claim-…"}` with 20 characters after the prefix, for every Accept; each is new."""
     for accept in ("application/xml", "*/*", "application/json"):
         answer = ask(plex.url, "GET", "/api/claim/token.json", {"X-Plex-Token": MIRA, "Accept": accept})
         assert (200, "application/json; charset=utf-8") == (answer.status, answer.headers["content-type"])
@@ -80,7 +80,7 @@ def test_a_claim_token_is_always_json(plex: LocalPlexController) -> None:
 
 
 def test_a_claim_token_is_for_an_accounts_own_token(plex: LocalPlexController) -> None:
-    """A share's, a media server's own, a transient or dead token and none get none, and the refusal is JSON."""
+    """A share's, a media server's, a transient, a dead and a missing token get none, and the refusal is JSON."""
     own = rows(plex.url, MIRA)[ATTIC]["token"]
     short_lived = transient(plex.media_server("Attic").url, MIRA)
     for token in (TOM_ON_ATTIC, own, short_lived, claim_token(plex.url), "Dead_token_012345678", None):
@@ -111,7 +111,7 @@ def test_an_exchange_in_json(plex: LocalPlexController) -> None:
 
 
 def test_the_server_is_a_device_then(plex: LocalPlexController) -> None:
-    """The machine is a device of the account with what it said of itself; its token works on plex.tv, as a server's."""
+    """The machine is a device of the account with its own description; its token works on plex.tv, as a server's."""
     token = exchange(plex.url, claim_token(plex.url), Accept="application/json").json["authToken"]
     row = rows(plex.url, MIRA)[CELLAR]
     expected = {"name": "PlexMediaServer", "product": "Plex Media Server", "provides": "server", "token": token}
@@ -123,7 +123,7 @@ def test_the_server_is_a_device_then(plex: LocalPlexController) -> None:
 
 
 def test_a_claim_token_opens_nothing(plex: LocalPlexController) -> None:
-    """It is no X-Plex-Token, neither on plex.tv nor on a media server, whose answer is the plain 401 page."""
+    """It is not an X-Plex-Token, neither on plex.tv nor on a media server, which replies with the plain 401 page."""
     claim = claim_token(plex.url)
     for path in ("/api/v2/user", "/api/v2/resources", "/devices.xml", "/api/claim/token.json", "/api/resources"):
         assert get(plex.url, path, claim).status in {401, 422}
@@ -133,7 +133,7 @@ def test_a_claim_token_opens_nothing(plex: LocalPlexController) -> None:
 
 
 def test_what_is_no_good_claim_token_is_refused(begin: Start) -> None:
-    """Unknown, spent, over, another kind, cut or altered: all alike, 404, and no device."""
+    """An unknown, spent, expired, different, cut or altered token is 404 each time, and makes no device."""
     clock = Clock()
     plex = begin(clock=clock)
     spent, over = claim_token(plex.url), claim_token(plex.url)
@@ -162,7 +162,7 @@ def test_what_is_no_good_claim_token_is_refused(begin: Start) -> None:
 
 
 def test_a_claim_token_lives_four_minutes(begin: Start) -> None:
-    """Good a second before, over then."""
+    """It is valid until the last second, and not after it."""
     clock = Clock()
     plex = begin(clock=clock)
     one, other = claim_token(plex.url), claim_token(plex.url)
@@ -173,7 +173,7 @@ def test_a_claim_token_lives_four_minutes(begin: Start) -> None:
 
 
 def test_what_an_exchange_must_name(plex: LocalPlexController) -> None:
-    """Without a client identifier it is 400, without a claim token too; neither spends one."""
+    """Without a client identifier or a claim token it is 400; neither spends a token."""
     claim = claim_token(plex.url)
     assert 400 == ask(plex.url, "POST", f"/api/claim/exchange?token={claim}", SERVER).status
     assert 400 == ask(plex.url, "POST", "/api/claim/exchange", SERVER | {"X-Plex-Client-Identifier": CELLAR}).status
@@ -182,7 +182,7 @@ def test_what_an_exchange_must_name(plex: LocalPlexController) -> None:
 
 
 def test_one_account_has_so_many_claim_tokens(begin: Start) -> None:
-    """Beyond 100 living ones it is told to slow down; others are not, and after four minutes neither is it."""
+    """More than 100 valid ones are 429; other accounts are not affected, and it ends after four minutes."""
     clock = Clock()
     plex = begin(clock=clock)
     for _ in range(100):
@@ -194,7 +194,7 @@ def test_one_account_has_so_many_claim_tokens(begin: Start) -> None:
 
 
 def test_nobody_claims_what_is_somebody_elses(plex: LocalPlexController) -> None:
-    """S21: an exchange for a media server of another account is refused like a bad claim token, and spends nothing."""
+    """S21: an exchange for another account's server is refused like an invalid claim token, and spends nothing."""
     claim = claim_token(plex.url, TOM)
     before = rows(plex.url, MIRA)
     assert 404 == exchange(plex.url, claim, ATTIC).status
@@ -205,7 +205,7 @@ def test_nobody_claims_what_is_somebody_elses(plex: LocalPlexController) -> None
 
 
 def test_64_at_once(begin: Start) -> None:
-    """S4: of 64 exchanges of one claim token at once exactly one wins, and the others get the same refusal."""
+    """S4: of 64 simultaneous exchanges of one claim token, exactly one wins, and the others get the same refusal."""
     plex = begin()
     claim, gate = claim_token(plex.url), threading.Barrier(64)
 
@@ -220,7 +220,7 @@ def test_64_at_once(begin: Start) -> None:
 
 
 def test_a_media_server_is_claimed(begin: Start) -> None:
-    """`POST /myplex/claim` gives the server to the account: resource, device, token; then tokens are needed again."""
+    """`POST /myplex/claim` adds the server to the account: resource, device, token; then tokens are required again."""
     plex = begin()
     loft = plex.media_server("Loft").url
     assert (False, 200) == (is_claimed(loft), get(loft, "/accounts").status)
@@ -243,7 +243,7 @@ def test_a_media_server_is_claimed(begin: Start) -> None:
 
 
 def test_a_media_server_refuses_a_bad_claim_token(begin: Start) -> None:
-    """It stays nobody's, and its refusal is a page; without any claim token it is 400."""
+    """The server stays unclaimed, and the refusal is a web page; without a claim token it is 400."""
     plex = begin()
     loft = plex.media_server("Loft").url
     answer = claimed(loft, "claim-A1b2C3d4E5f6G7h8I9j0")
@@ -253,7 +253,7 @@ def test_a_media_server_refuses_a_bad_claim_token(begin: Start) -> None:
 
 
 def test_of_two_accounts_one_gets_the_server(begin: Start) -> None:
-    """S4: 16 claims of one media server at once, by two accounts and with a claim token each: exactly one wins."""
+    """S4: of 16 simultaneous claims of one media server, by two accounts with a claim token each, exactly one wins."""
     plex = begin()
     loft, gate = plex.media_server("Loft").url, threading.Barrier(16)
     tokens = [claim_token(plex.url, (MIRA, TOM)[number % 2]) for number in range(16)]
@@ -270,7 +270,7 @@ def test_of_two_accounts_one_gets_the_server(begin: Start) -> None:
 
 
 def test_a_media_server_is_given_up(begin: Start) -> None:
-    """`DELETE /myplex/account` ends its token, device and shares, and what was made from them; nobody owns it then."""
+    """`DELETE /myplex/account` ends its token, device, shares and all derived tokens; the server is unclaimed."""
     plex = begin()
     attic = plex.media_server("Attic").url
     own = rows(plex.url, MIRA)[ATTIC]["token"]
@@ -299,7 +299,7 @@ def test_only_its_owner_gives_a_server_up(begin: Start) -> None:
 
 
 def test_it_is_kept_with_the_database(tmp_path: Path, start: Start) -> None:
-    """What was claimed and given up is so after a restart too, whatever the world says; shares do not come back."""
+    """Claims and their end survive a restart, whatever the world says; shares do not come back."""
     db = f"sqlite:///{tmp_path / 'plex.db'}"
     world = small()
     world["media_server"][0]["share"] = [{"account": "tom"}]  # its token is made at random
@@ -318,7 +318,7 @@ def test_it_is_kept_with_the_database(tmp_path: Path, start: Start) -> None:
 
 
 def test_a_claim_token_ends_with_the_token_that_asked(begin: Start) -> None:
-    """S6: what a device that was removed since had asked for is no way back into the account."""
+    """S6: a claim token that a removed device had requested is not a way back into the account."""
     plex = begin()
     token = signed_in(plex.url)
     claim = claim_token(plex.url, token)

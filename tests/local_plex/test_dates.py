@@ -5,7 +5,7 @@ from tests.local_plex.conftest import Start
 
 
 def test_the_date_is_that_of_the_clock(start: Start) -> None:
-    """An answer has one Date, by the instance's own clock, at once also after that one was moved."""
+    """A reply has one Date, from the instance's clock, even right after that was moved."""
     clock = Clock()
     plex = start(clock=clock)
     assert "Wed, 18 Nov 2026 11:06:40 GMT" == get(plex.url, "/api/v2/ping").headers["date"]

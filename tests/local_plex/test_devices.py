@@ -1,4 +1,4 @@
-"""plex.tv's list of devices: what is in it, whom it is shown, and what a removal ends."""
+"""plex.tv's list of devices: its content, who sees it, and what a removal ends."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _begin(start: Start) -> Start:
 
 @pytest.fixture(name="plex", scope="module")
 def _plex() -> Iterator[LocalPlexController]:
-    """One for the tests that take nothing away."""
+    """A local Plex for the tests that remove nothing."""
     with local_plex(small(), clock=Clock()) as running:
         yield running
 
@@ -46,7 +46,7 @@ def in_xml(url: str, token: str) -> Any:
 
 
 def eventually(true: Callable[[], bool]) -> bool:
-    """Wait for what is written down after an answer."""
+    """Wait for what is recorded after a reply."""
     until = time.monotonic() + 60
     while not true() and time.monotonic() < until:
         time.sleep(0.01)
@@ -88,7 +88,7 @@ def test_a_device_is_listed_with_all_it_said(begin: Start) -> None:
 
 
 def test_a_media_server_is_a_device(plex: LocalPlexController) -> None:
-    """Each media server of the account is there with its address, what it provides, and a token of its own."""
+    """Each media server of the account is listed with its address, what it provides, and its own token."""
     container = in_xml(plex.url, MIRA)
     attic = container.find(f"Device[@clientIdentifier='{ATTIC}']")
     expected = {"name": "Attic", "product": "Plex Media Server", "provides": "server", "platformVersion": "6.1.0"}
@@ -126,7 +126,7 @@ def test_the_list_in_json(plex: LocalPlexController) -> None:
 
 @pytest.mark.parametrize("path", ["/devices.xml", "/devices.json"])
 def test_the_list_is_for_an_accounts_own_token(plex: LocalPlexController, path: str) -> None:
-    """A share's, a transient, a dead token and none get no list: 422 or 401, and no token."""
+    """A share's, a transient, a dead and a missing token get no list: 422 or 401, and no token."""
     own = rows(plex.url, MIRA)[ATTIC]["token"]
     short_lived = transient(plex.media_server("Attic").url, MIRA)
     for token in (TOM_ON_ATTIC, short_lived, "Dead_token_012345678", "", None):
@@ -136,14 +136,14 @@ def test_the_list_is_for_an_accounts_own_token(plex: LocalPlexController, path: 
 
 
 def test_a_media_server_sees_itself(plex: LocalPlexController) -> None:
-    """Its own token lists its own row and no other device's token, and removes none, itself neither (ours)."""
+    """A server's own token lists only its own row, and removes nothing, not even itself (assumed)."""
     row = rows(plex.url, MIRA)[ATTIC]
     assert {ATTIC: row} == rows(plex.url, row["token"])
     assert remove(plex.url, row["token"], row["id"]).status in {401, 422}
 
 
 def test_a_removal_ends_the_devices_tokens_at_once(begin: Start) -> None:
-    """S6: after the answer the row is gone, and its token is dead on plex.tv and on the media servers; others live on.
+    """S6: after the reply the row is gone, its token is dead on plex.tv and on the media servers; others stay valid.
 
     So are transient tokens that were made from it, and those made from them.
     """
@@ -163,7 +163,7 @@ def test_a_removal_ends_the_devices_tokens_at_once(begin: Start) -> None:
 
 
 def test_it_may_remove_itself(begin: Start) -> None:
-    """A device that removes itself is answered, and its next call refused; signing in again makes a new row."""
+    """A device that removes itself gets a reply, and its next call is refused; a new sign-in makes a new row."""
     plex = begin()
     token = signed_in(plex.url)
     device_id = rows(plex.url, token)["kitchen-1"]["id"]
@@ -175,7 +175,7 @@ def test_it_may_remove_itself(begin: Start) -> None:
 
 
 def test_others_devices_cannot_be_removed(begin: Start) -> None:
-    """S21: another account's id is 404 like one that nobody has, and nothing changes; so is a client identifier."""
+    """S21: another account's id is 404 like an unknown one, and nothing changes; so is a client identifier."""
     plex = begin(clock=Clock())
     token = signed_in(plex.url)
     before = rows(plex.url, MIRA)
@@ -199,7 +199,7 @@ def test_others_devices_cannot_be_removed(begin: Start) -> None:
 
 
 def test_a_shared_identifier_is_one_row_for_each_account(begin: Start) -> None:
-    """Two accounts that sign in by the same client have a row each, and removing one leaves the other's token alone."""
+    """Two accounts on the same client have a row each; removing one does not affect the other's token."""
     plex = begin()
     miras, toms = signed_in(plex.url), signed_in(plex.url, TOM)
     assert (miras, toms) == tuple(rows(plex.url, token)["kitchen-1"]["token"] for token in (MIRA, TOM))
@@ -208,7 +208,7 @@ def test_a_shared_identifier_is_one_row_for_each_account(begin: Start) -> None:
 
 
 def test_the_newest_living_token_is_shown(begin: Start) -> None:
-    """Of a device's tokens the last one that still lives is listed; a device without one has an empty token."""
+    """The last valid token of a device is listed; a device without one has an empty token."""
     clock = Clock()
     plex = begin(clock=clock)
     old = signed_in(plex.url)
@@ -222,7 +222,7 @@ def test_the_newest_living_token_is_shown(begin: Start) -> None:
 
 
 def test_a_removed_media_server_belongs_to_nobody(begin: Start) -> None:
-    """Its own token and its shares end with its device; it is no resource any more, and lets in its own machine.
+    """Its own token and its shares end with its device; it is no longer listed, and accepts its own machine.
 
     Ours: what a removed server does is not known but that it loses its identity and its shares.
     """
@@ -244,7 +244,7 @@ def test_a_removed_media_server_belongs_to_nobody(begin: Start) -> None:
 
 
 def test_a_servers_token_opens_plex_tv_and_its_own_server(plex: LocalPlexController) -> None:
-    """It is its owner's on plex.tv and on that server, and nothing on another server of the same owner."""
+    """The token has the owner's access on plex.tv and on that server, and none on another server of the same owner."""
     own = rows(plex.url, MIRA)[ATTIC]["token"]
     assert "mira_quill" == get(plex.url, "/api/v2/user", own).json["username"]
     found = {each["name"]: each["accessToken"] for each in get(plex.url, "/api/v2/resources", own).json}
@@ -254,14 +254,14 @@ def test_a_servers_token_opens_plex_tv_and_its_own_server(plex: LocalPlexControl
 
 
 def test_a_world_may_name_a_servers_token(begin: Start) -> None:
-    """`token` of a `[[media_server]]` is the one that is listed, and that works."""
+    """`token` of a `[[media_server]]` is the listed token, and it works."""
     plex = begin(attic={"token": "Zp2Vw9LkTq7Xs4RbNd8H"})
     assert "Zp2Vw9LkTq7Xs4RbNd8H" == rows(plex.url, MIRA)[ATTIC]["token"]
     assert 200 == get(plex.media_server("Attic").url, "/", "Zp2Vw9LkTq7Xs4RbNd8H").status
 
 
 def test_when_a_device_was_there_is_noted_once_an_hour(begin: Start) -> None:
-    """A call moves `lastSeenAt`, after its answer and not before an hour has passed."""
+    """A call updates `lastSeenAt`, after its reply and at most once an hour."""
     clock = Clock()
     plex = begin(clock=clock)
     token = signed_in(plex.url)
@@ -284,7 +284,7 @@ def test_when_a_device_was_there_is_noted_once_an_hour(begin: Start) -> None:
 
 
 def test_a_call_by_an_unknown_client(begin: Start) -> None:
-    """A bare call with another client identifier makes no row."""
+    """A call with another client identifier alone makes no row."""
     plex = begin()
     answer = get(plex.url, "/api/v2/ping", MIRA, **{"X-Plex-Client-Identifier": "stranger-1", "X-Plex-Product": "Bare"})
     assert 200 == answer.status
@@ -293,7 +293,7 @@ def test_a_call_by_an_unknown_client(begin: Start) -> None:
 
 
 def test_a_jwt_is_not_listed_and_ends_with_its_device(begin: Start) -> None:
-    """A JWT lists devices and resources but is never shown; when its device goes, it and its key are over at once."""
+    """A JWT lists devices and resources but is never listed; when its device is removed, it and its key end at once."""
     plex = begin()
     token, key = signed_in(plex.url), Ed25519PrivateKey.generate()
     jwt = jwt_of(plex.url, token, key)
@@ -310,7 +310,7 @@ def test_a_jwt_is_not_listed_and_ends_with_its_device(begin: Start) -> None:
 
 @pytest.mark.parametrize("way", ["refuse", "accept"])
 def test_a_jwt_on_a_media_server(begin: Start, way: str) -> None:
-    """Refused with the 401 page (observed), or taken as its account's token where the world says so, till it ends."""
+    """Refused with the 401 page (observed), or accepted as its account's token if the world says so, until it ends."""
     clock = Clock()
     plex = begin({"jwt_on_media_server": way}, clock=clock)
     attic = plex.media_server("Attic").url
@@ -328,7 +328,7 @@ def test_a_jwt_on_a_media_server(begin: Start, way: str) -> None:
 
 
 def test_an_expired_jwt_on_a_media_server_is_401(begin: Start) -> None:
-    """A media server has no 498: a JWT whose time is over is no token there."""
+    """A media server has no 498: an expired JWT is an unknown token there."""
     clock = Clock()
     plex = begin({"jwt_on_media_server": "accept"}, clock=clock)
     jwt = jwt_of(plex.url, signed_in(plex.url), Ed25519PrivateKey.generate(), START)
@@ -337,7 +337,7 @@ def test_an_expired_jwt_on_a_media_server_is_401(begin: Start) -> None:
 
 
 def test_where_a_client_is(plex: LocalPlexController) -> None:
-    """`GET /:/ip` tells the client's own address in plain text, to everybody and whatever is accepted."""
+    """`GET /:/ip` returns the client's address in plain text, to every client and for every Accept."""
     for headers in ({}, {"Accept": "application/json"}, {"X-Plex-Token": "Dead_token_012345678"}):
         answer = ask(plex.url, "GET", "/:/ip", headers)
         assert (200, b"127.0.0.1") == (answer.status, answer.body)

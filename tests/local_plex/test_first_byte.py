@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pytest's event 
 
 
 class Echo(asyncio.Protocol):
-    """Says what was said, and whether by TLS."""
+    """Echoes what it receives, and whether it came over TLS."""
 
     transport: asyncio.Transport
 
@@ -36,7 +36,7 @@ class Echo(asyncio.Protocol):
 
 
 class Busy(socket.socket):
-    """A listening socket for which the system has no file left, the first times."""
+    """A listening socket for which the system has no free file descriptor at first."""
 
     times = 2
 
@@ -78,13 +78,13 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 
 async def test_both_are_let_in(stage: Stage) -> None:
-    """What came first is there, whole, in the one way and in the other."""
+    """The first bytes arrive complete, with and without TLS."""
     assert b"plain GET /" == await stage.says(b"GET /")
     assert b"tls GET /" == await stage.says(b"GET /", tls=True)
 
 
 async def test_when_no_file_is_left_it_waits(tmp_path: Path) -> None:
-    """It asks again after a while, not at once, and who waited is let in."""
+    """It retries after a while, and then accepts the waiting clients."""
     listener = Busy()
     stage = Stage(tmp_path, listener)
     assert b"plain hello" == await stage.says(b"hello")
@@ -93,7 +93,7 @@ async def test_when_no_file_is_left_it_waits(tmp_path: Path) -> None:
 
 
 async def test_after_the_end_nobody_is_let_in(stage: Stage) -> None:
-    """Its listening sockets are closed with it."""
+    """Closing it closes its listening sockets."""
     stage.keeper.close()
     with pytest.raises(ConnectionRefusedError):
         await stage.says(b"hello")
@@ -101,7 +101,7 @@ async def test_after_the_end_nobody_is_let_in(stage: Stage) -> None:
 
 @pytest.mark.parametrize("said", [b"", b"\x16"], ids=["silent", "in a handshake"])
 async def test_whoever_is_undecided_at_a_port_goes_with_it(stage: Stage, said: bytes) -> None:
-    """A connection that said nothing yet, or is agreeing on TLS, is cut where its port is shut."""
+    """A silent connection and one in its handshake are closed with their port."""
     async with asyncio.timeout(60):
         reader, writer = await asyncio.open_connection("127.0.0.1", stage.port)
         with closing(writer):
@@ -113,7 +113,7 @@ async def test_whoever_is_undecided_at_a_port_goes_with_it(stage: Stage, said: b
 
 
 async def test_without_a_certificate_nobody_is_looked_at(stage: Stage) -> None:
-    """A keeper that has none lets everybody in at once, whatever they say; once it has one, it speaks TLS."""
+    """Without a context every client is accepted at once; with one, it speaks TLS."""
     context, stage.keeper.ssl_context = stage.keeper.ssl_context, None
     assert b"plain \x16" == await stage.says(b"\x16")
     stage.keeper.ssl_context = context
@@ -121,7 +121,7 @@ async def test_without_a_certificate_nobody_is_looked_at(stage: Stage) -> None:
 
 
 async def test_a_failure_is_told_with_its_port(stage: Stage) -> None:
-    """Who trusts somebody else, or speaks no TLS behind its first byte, is told of; who speaks plain http is not."""
+    """A failed handshake is reported: another authority, or no TLS after the first byte. Plain HTTP is not."""
     stage.trusting = ssl.create_default_context(
         cadata=issue_certificate(["plex.tv"], datetime.now(UTC)).authority.decode()
     )

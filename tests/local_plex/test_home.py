@@ -1,4 +1,4 @@
-"""Who is in a Home, in both forms; the bodies are written out by hand."""
+"""The members of a Home, in both forms; the bodies are written out here."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_home_users_in_xml(home: LocalPlexController) -> None:
 
 @pytest.mark.parametrize("headers", [XML, JSON, {}], ids=["xml", "json", "token alone"])
 def test_legacy_home_users(home: LocalPlexController, headers: dict[str, str]) -> None:
-    """The older list is a MediaContainer in XML, whatever is accepted, and asks for no client identifier."""
+    """The older list is always a MediaContainer in XML, and needs no client identifier."""
     found = ask(home.url, "GET", "/api/home/users", {**headers, "X-Plex-Token": MIRA})
     assert (200, "application/xml; charset=utf-8") == (found.status, found.headers["content-type"])
     root = found.xml
@@ -132,7 +132,7 @@ def test_legacy_home_users(home: LocalPlexController, headers: dict[str, str]) -
 
 
 def test_everybody_in_it_sees_the_same(home: LocalPlexController) -> None:
-    """Each member gets the same list, and nobody else's Home holds any of them."""
+    """Each member gets the same list, and no other Home has any of them."""
     seen = {who: call(home.url, "GET", "/api/v2/home/users", who).json for who in TOKENS}
     assert all(seen[who] == seen["mira"] for who in ("tom", "elsa", "pip", "bo"))
     assert ["vera"] == [each["username"] for each in seen["vera"]["users"]]
@@ -140,7 +140,7 @@ def test_everybody_in_it_sees_the_same(home: LocalPlexController) -> None:
 
 
 def test_who_must_be_named(home: LocalPlexController) -> None:
-    """v2 wants a client identifier (400, code 1000) and a living token (401, code 1001); the older list 422."""
+    """v2 needs a client identifier (400, code 1000) and a valid token (401, code 1001); the older list replies 422."""
     for path in ("/api/v2/home", "/api/v2/home/users"):
         headers = {"Accept": "application/json", "X-Plex-Token": MIRA}
         assert (400, 1000) == refused(ask(home.url, "GET", path, headers))
@@ -168,7 +168,7 @@ ACCOUNTS: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("who", ACCOUNTS)
 def test_what_an_account_says_of_its_home(home: LocalPlexController, who: str) -> None:
-    """`/api/v2/user` tells who is in a Home, and as what."""
+    """`/api/v2/user` says who is in a Home, and in which role."""
     expected = {"home": True, "homeSize": 5, "maxHomeSize": 15, **ACCOUNTS[who]}
     assert expected.items() <= user(home.url, who).items()
 
@@ -185,7 +185,7 @@ def test_a_managed_users_account(home: LocalPlexController) -> None:
 
 
 def test_what_is_shown_of_a_passcode(start: Start) -> None:
-    """`pin` is there only with a passcode, looks like a hash, and is another for the same digits."""
+    """`pin` is present only with a passcode, looks like a hash, and differs for the same digits."""
     url = start(world=family()).url
     assert "pin" not in user(url, "mira")
     shown = [user(url, who)["pin"] for who in ("tom", "bo")]

@@ -1,4 +1,4 @@
-"""Who comes into a Home and goes: managed users, invitations, removals; and which role may do what."""
+"""Adding and removing members of a Home: managed users, invitations, removals; and which role may do what."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def remove(url: str, who: str, whom: object) -> Any:
 
 
 def test_a_new_managed_user(url: str) -> None:
-    """The administrator makes one with a title; it is there at once, and everybody's Home is larger."""
+    """The administrator creates one with a title; it is listed at once for every member."""
     headers = {"Content-Type": "application/json", "X-Plex-Token": TOKENS["mira"]}
     made = ask(url, "POST", "/api/home/users?title=Ada%20%26%20Co", headers, '{"title": "Not this"}')
     assert (200, "User") == (made.status, made.xml.tag)
@@ -47,7 +47,7 @@ def test_a_new_managed_user(url: str) -> None:
 
 
 def test_the_first_managed_user_makes_a_home(url: str) -> None:
-    """An account without a Home gets one with its first managed user, as its administrator."""
+    """An account without a Home gets one with its first managed user, and is its administrator."""
     assert 200 == call(url, "POST", "/api/home/users?title=Tiny", "nils").status
     assert {"home": True, "homeSize": 2, "homeAdmin": True, "guest": False}.items() <= user(url, "nils").items()
     assert ["nils", "Tiny"] == titles(url, "nils")
@@ -68,7 +68,7 @@ def test_a_home_has_fifteen(url: str) -> None:
 
 
 def test_what_it_must_say(url: str) -> None:
-    """Neither, both or an empty title are 400."""
+    """Neither parameter, both of them and an empty title are 400."""
     for query in ("", "?title=", "?title=%20", "?title=A&invitedEmail=nils@example.test"):
         assert (400, 1004) == refused(call(url, "POST", f"/api/home/users{query}"))
     assert 5 == len(titles(url))
@@ -83,7 +83,7 @@ def invitations(url: str, who: str, kind: str = "requests") -> list[dict[str, st
 
 
 def test_an_invitation(url: str) -> None:
-    """Who is invited is no member until they accept: nobody can switch to them before."""
+    """An invited account is not a member until it accepts: nobody can switch to it before."""
     assert ([], []) == (invitations(url, "nils"), invitations(url, "mira", "requested"))
     made = call(url, "POST", "/api/home/users?invitedEmail=Nils@Example.test")
     assert (200, IDS["nils"]) == (made.status, made.json["id"])
@@ -103,7 +103,7 @@ def test_an_invitation(url: str) -> None:
 
 
 def test_an_invitation_that_comes_to_nothing(url: str) -> None:
-    """It is refused by whom it is for and taken back by who sent it, once each, and by nobody else."""
+    """The invited account refuses it and the sender withdraws it, once each; nobody else can."""
     for who, kind, other in (("nils", "requests", "mira"), ("mira", "requested", "nils")):
         assert 200 == call(url, "POST", "/api/home/users?invitedEmail=nils@example.test").status
         ((number),) = [each["id"] for each in invitations(url, who, kind)]
@@ -114,7 +114,7 @@ def test_an_invitation_that_comes_to_nothing(url: str) -> None:
 
 
 def test_who_cannot_be_invited(url: str) -> None:
-    """Nobody who does not exist (404), is in a Home (422, code 1014) or is invited already."""
+    """An unknown account is 404; one that is in a Home or invited already is 422 with code 1014."""
     for email, expected in {
         "nobody@example.test": (404, 1002),
         "tom@example.test": (422, 1014),
@@ -127,7 +127,7 @@ def test_who_cannot_be_invited(url: str) -> None:
 
 
 def test_removing_a_managed_user(url: str) -> None:
-    """A managed user that is removed is gone: its tokens are dead, and nobody switches to it."""
+    """A removed managed user no longer exists: its tokens are dead, and nobody switches to it."""
     switched = [switch(url, "pip", None, who).json["authToken"] for who in ("mira", "elsa", "pip")]
     before = titles(url)
     removed = remove(url, "mira", "pip")
@@ -141,7 +141,7 @@ def test_removing_a_managed_user(url: str) -> None:
 
 
 def test_removing_a_member(url: str) -> None:
-    """An account that is removed lives on alone; tokens that came of switches between it and the Home are dead."""
+    """A removed account continues alone; tokens of switches between it and the Home are dead."""
     to_tom = switch(url, "tom", TOMS).json["authToken"]
     to_pip = switch(url, "pip", None, "tom").json["authToken"]
     further = switch(url, "bo", "2580", to_pip).json["authToken"]
@@ -159,7 +159,7 @@ def test_removing_a_member(url: str) -> None:
 
 
 def test_leaving(url: str) -> None:
-    """A member and a guest may leave by themselves, and come back by an invitation."""
+    """A member or a guest may leave, and come back through an invitation."""
     assert [200, 200] == [remove(url, who, who).status for who in ("tom", "elsa")]
     assert [GONE.items() <= user(url, who).items() for who in ("tom", "elsa")] == [True, True]
     assert ["mira_quill", "Pip", "Bo"] == titles(url)
@@ -202,7 +202,7 @@ ROLES: dict[str, dict[str, tuple[int, int]]] = {
 
 @pytest.mark.parametrize("request_line", ROLES)
 def test_which_role_may_do_what(start: Start, request_line: str) -> None:
-    """S22, S21: the administrator alone changes who is in it, owners their passcodes; others' ids are not there."""
+    """S22, S21: only the administrator changes members, owners their passcodes; other Homes' ids are not found."""
     method, path = request_line.split(" ")
     refusing = {who: status for who, status in ROLES[request_line].items() if status != OK}
     url = start({"invitation_lists": "list"}, world=family()).url
@@ -214,14 +214,14 @@ def test_which_role_may_do_what(start: Start, request_line: str) -> None:
 
 
 def everything(url: str) -> list[object]:
-    """What a Home is, as its people see it."""
+    """A Home, as its members see it."""
     lists = [call(url, "GET", "/api/v2/home/users", who).json for who in ("mira", "vera", "nils")]
     accounts = [{name: value for name, value in user(url, who).items() if name != "authToken"} for who in TOKENS]
     return [*lists, *accounts, *(invitations(url, who) for who in TOKENS)]
 
 
 def test_a_servers_token_changes_nothing(url: str) -> None:
-    """S15: neither a share's token nor a media server's own is taken where a Home changes."""
+    """S15: neither a share's nor a media server's token may change a Home."""
     for token in ("Qw7-Zr2_LmN8tYb4HsKd", "Vr7-on_the_Attic_001"):
         for request_line in ROLES:
             method, path = request_line.split(" ")

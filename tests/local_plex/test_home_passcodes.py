@@ -1,4 +1,4 @@
-"""Setting, changing and removing passcodes: whose, by whom, and what one is."""
+"""Setting, changing and removing passcodes: whose, by whom, and what is valid."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def put(url: str, who: str, query: str, of: str | None = None) -> Answered:
 
 
 def managed(url: str, who: str, query: str, of: str = "bo") -> Answered:
-    """Change a managed user's as the administrator does."""
+    """Change a managed user's passcode as the administrator does."""
     return call(url, "POST", f"/api/v2/home/users/restricted/{IDS[of]}?{query}", who)
 
 
 def test_ones_own_passcode(url: str) -> None:
-    """Set it, change it with the one so far, remove it with an empty one; each counts from its acknowledgement on."""
+    """Set it, change it with the current one, remove it with an empty one; each counts from its acknowledgement on."""
     assert (200, b"") == (put(url, "mira", "pin=1234").status, put(url, "elsa", "pin=5678").body)
     assert user(url, "mira")["protected"] is True
     assert [403, 403, 201] == [switch(url, "mira", code, "tom").status for code in (None, "4321", "1234")]
@@ -49,7 +49,7 @@ def test_ones_own_passcode(url: str) -> None:
 
 
 def test_the_list_changes_with_it(url: str) -> None:
-    """What the Home's list says of protection is as fresh as the account's own."""
+    """The Home's list and the account agree at once on whether there is a passcode."""
     put(url, "mira", "pin=1234")
     managed(url, "mira", "removePin=1")
     users = call(url, "GET", "/api/v2/home/users", "elsa").json["users"]
@@ -59,7 +59,7 @@ def test_the_list_changes_with_it(url: str) -> None:
 
 
 def test_it_may_come_in_a_form(url: str) -> None:
-    """Both may stand in a form in place of the query."""
+    """Both may be in a form instead of the query."""
     headers = {"Content-Type": "application/x-www-form-urlencoded", "X-Plex-Token": TOKENS["tom"]}
     path = f"/api/home/users/{IDS['tom']}"
     assert 200 == ask(url, "PUT", path, headers, f"pin=1357&currentPin={TOMS}").status
@@ -78,7 +78,7 @@ CURRENT = {
 @pytest.mark.parametrize("case", CURRENT)
 @pytest.mark.parametrize("pin", ["1357", ""])
 def test_without_the_current_one(url: str, case: str, pin: str) -> None:
-    """Without the one so far it is 401 with code 1001, but not the text of a dead token; nothing changes."""
+    """Without the current one it is 401 with code 1001, but not the text of a dead token; nothing changes."""
     answer = put(url, "tom", f"pin={pin}{CURRENT[case]}")
     assert (401, 1001) == refused(answer)
     assert b"User could not be authenticated" not in answer.body
@@ -93,7 +93,7 @@ def test_without_the_current_one_otherwise(start: Start) -> None:
 
 
 def test_a_managed_users_passcode(url: str) -> None:
-    """The administrator sets and removes it without the one so far, and forgives wrong tries with it."""
+    """The administrator sets and removes it without the current one, and resets wrong attempts with it."""
     assert [403] * 5 + [429] == [switch(url, "bo", "0000").status for _ in range(6)]
     assert (200, b"") == (managed(url, "mira", "pin=1111").status, managed(url, "mira", "pin=2222", "pip").body)
     assert [403, 201] == [switch(url, "bo", code).status for code in (BOS, "1111")]
@@ -139,7 +139,7 @@ ASCII = set("0123456789")
 @example("1e10")
 @example("12\x004")
 def test_what_is_no_passcode(lasting: LocalPlexController, text: str) -> None:
-    """Whatever is not four digits of ASCII is refused with code 1038, by both ways, and switches to nobody."""
+    """Anything but four ASCII digits is refused with code 1038, in both calls, and switches to nobody."""
     assume(text and not (len(text) == 4 and set(text) <= ASCII))
     sent = quote(text, safe="")
     assert (400, 1038) == refused(put(lasting.url, "mira", f"pin={sent}"))
@@ -150,7 +150,7 @@ def test_what_is_no_passcode(lasting: LocalPlexController, text: str) -> None:
 
 @pytest.mark.usefixtures("costly_hashes")
 def test_of_many_changes_at_once_one_wins(url: str) -> None:
-    """Eight changes at once that all know the current one: one is kept, the others are told that they lost."""
+    """Of eight simultaneous changes with the current passcode, one is stored, and the others are refused."""
     codes = [f"60{number:02}" for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(lambda code: put(url, "tom", f"pin={code}&currentPin={TOMS}").status, codes))

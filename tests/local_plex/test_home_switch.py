@@ -1,4 +1,4 @@
-"""Becoming another user of the Home: whose token comes back, what it needs, and what ends it."""
+"""Switching to another user of the Home: whose token is returned, what it needs, and what ends it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ DEAD = "Dead_token_012345678"
 
 @pytest.fixture(name="url", scope="module")
 def _url() -> Iterator[str]:
-    """A local Plex with the family, for tests that leave nobody locked and nothing changed."""
+    """A local Plex with the family, for tests that lock nobody and change nothing."""
     with local_plex(family(), settings=QUICK) as plex:
         yield plex.url
 
 
 @pytest.mark.parametrize("key", [UUIDS["pip"], str(IDS["pip"])])
 def test_a_switch(url: str, key: str) -> None:
-    """By uuid or numeric id: 201, the other's account, and a new opaque token that works as theirs."""
+    """By uuid or numeric id: 201, the user's account, and a new opaque token that works as theirs."""
     answer = call(url, "POST", f"/api/v2/home/users/{key}/switch")
     assert (201, "Pip", IDS["pip"], True) == (
         answer.status,
@@ -58,7 +58,7 @@ def shared_with_pip(**more: object) -> dict[str, Any]:
 
 
 def test_a_managed_user_has_a_share(start: Start) -> None:
-    """After a switch the managed user's resources have the server, with a token of theirs that it admits."""
+    """After a switch, the managed user's resources include the server, with a token that it accepts."""
     plex = start(world=shared_with_pip(), settings=QUICK)
     token = switch(plex.url, "pip").json["authToken"]
     (attic,) = get(plex.url, "/api/v2/resources", token).json
@@ -74,7 +74,7 @@ def test_a_managed_user_has_a_share(start: Start) -> None:
 
 
 def test_a_share_without_token_of_a_managed_user(start: Start, tmp_path: Path) -> None:
-    """A token that the world leaves out is made at random, and is the same at the next start of a database."""
+    """A token that the world omits is random, and the same at the next start of a database."""
     described = shared_with_pip()
     del described["media_server"][0]["share"][-1]["token"]
     tokens = []
@@ -110,7 +110,7 @@ def legacy(url: str, to: str, query: str = "", body: str | None = None, who: str
 
 
 def test_a_legacy_switch(url: str) -> None:
-    """In the older way the token is `authenticationToken` on the root, in XML whatever is accepted."""
+    """In the older call the token is `authenticationToken` on the root, always in XML."""
     for answer in (legacy(url, "tom", "?pin=4711"), legacy(url, "tom", body="pin=4711"), legacy(url, "pip")):
         assert (201, "application/xml; charset=utf-8") == (answer.status, answer.headers["content-type"])
         token = answer.xml.get("authenticationToken")
@@ -119,7 +119,7 @@ def test_a_legacy_switch(url: str) -> None:
 
 
 def test_the_token_is_the_devices(url: str) -> None:
-    """The token belongs to a row of the other's devices, for the client that asked, and ends with it."""
+    """The token belongs to a row of the user's devices, for the client that asked, and ends with it."""
     own = {"X-Plex-Client-Identifier": "tablet-1", "X-Plex-Device-Name": "Tablet"}
     token = call(url, "POST", f"/api/v2/home/users/{IDS['tom']}/switch?pin={TOMS}", **own).json["authToken"]
     devices = get(url, "/devices.json", token).json["MediaContainer"]["Device"]
@@ -163,7 +163,7 @@ WRONG: dict[str, tuple[str, str | None]] = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_a_protected_user(url: str, case: str) -> None:
-    """Without the right passcode it is 403 with code 1041 on v2, and 403 without code on the older API."""
+    """Without the correct passcode it is 403 with code 1041 on v2, and 403 without a code on the older API."""
     who, passcode = WRONG[case]
     answer = switch(url, who, passcode)
     assert (
@@ -176,7 +176,7 @@ def test_a_protected_user(url: str, case: str) -> None:
 
 
 def test_without_a_passcode_where_that_passes(start: Start) -> None:
-    """`switch_without_passcode = "allow"`: a missing one passes, a wrong one never, nor any from who could climb."""
+    """`switch_without_passcode = "allow"`: a missing one passes, a wrong one never, nor any of limited users."""
     url = start({"switch_without_passcode": "allow"}, world=family(), settings=QUICK).url
     assert [201, 201] == [switch(url, "tom").status, legacy(url, "tom").status]
     assert (403, 1041) == refused(switch(url, "tom", "4712"))
@@ -185,7 +185,7 @@ def test_without_a_passcode_where_that_passes(start: Start) -> None:
 
 
 def test_who_is_not_there(url: str) -> None:
-    """S21: somebody of another Home, of none, or of nowhere is 404 with code 1002, and nothing is made."""
+    """S21: a user of another Home, of none, or an unknown one is 404 with code 1002, and nothing is created."""
     for key in (IDS["vera"], IDS["nils"], 999, UUIDS["pip"].upper(), "%20", "10500456x"):
         assert (404, 1002) == refused(call(url, "POST", f"/api/v2/home/users/{key}/switch?pin=4711"))
     assert (404, 1002) == refused(switch(url, "mira", who="nils"))
@@ -204,7 +204,7 @@ def test_who_asks(url: str) -> None:
 
 
 def test_to_oneself(url: str) -> None:
-    """One may switch to oneself, with one's own passcode; alone too."""
+    """A user may switch to itself, with its own passcode; also alone."""
     assert [201, 403, 201, 201] == [
         switch(url, "mira").status,
         switch(url, "tom", who="tom").status,
@@ -215,7 +215,7 @@ def test_to_oneself(url: str) -> None:
 
 @pytest.mark.parametrize("who", ["mira", "tom", "elsa", "pip", "bo"])
 def test_everybody_may_switch_to_everybody(url: str, who: str) -> None:
-    """S22: members, guests and managed users alike, with the passcode of whoever is protected and never without."""
+    """S22: members, guests and managed users can switch alike, with a protected user's passcode, never without it."""
     for to, passcode in {"mira": None, "tom": TOMS, "elsa": None, "pip": None, "bo": BOS}.items():
         answer = switch(url, to, passcode, who)
         assert (201, IDS[to]) == (answer.status, answer.json["id"])
@@ -224,7 +224,7 @@ def test_everybody_may_switch_to_everybody(url: str, who: str) -> None:
 
 
 def test_an_administrator_with_a_passcode_is_closed(start: Start) -> None:
-    """S22: once the administrator has a passcode, nobody becomes them without it, by whatever way round."""
+    """S22: once the administrator has a passcode, nobody switches to them without it, by any route."""
     url = start(world=family(), settings=QUICK).url
     assert 200 == call(url, "PUT", f"/api/home/users/{IDS['mira']}?pin=1357").status
     as_tom = switch(url, "tom", TOMS, "pip").json["authToken"]
@@ -240,7 +240,7 @@ def _timed(start: Start) -> tuple[LocalPlexController, Clock]:
 
 
 def test_what_a_switch_costs(timed: tuple[LocalPlexController, Clock]) -> None:
-    """One argon2 verification where a passcode is checked, none where there is nothing to check."""
+    """A checked passcode costs one argon2 verification, and nothing else does."""
     plex, _ = timed
     for passcode, expected in ((TOMS, 1), ("0000", 1), (None, 0), ("471", 0)):
         before = verifications(plex)
@@ -252,7 +252,7 @@ def test_what_a_switch_costs(timed: tuple[LocalPlexController, Clock]) -> None:
 
 
 def test_guesses_are_few(timed: tuple[LocalPlexController, Clock]) -> None:
-    """S12: five wrong ones in a quarter of an hour, then 429 with code 1003 whatever is sent, whoever asks."""
+    """S12: after five wrong passcodes in 15 minutes it is 429 with code 1003, whatever is sent and whoever asks."""
     plex, clock = timed
     assert 0 == verifications(plex)
     assert [(403, 1041)] * 5 == [refused(switch(plex.url, "tom", f"000{n}")) for n in range(5)]
@@ -280,7 +280,7 @@ def test_guesses_are_shared_by_all_ways(timed: tuple[LocalPlexController, Clock]
 
 
 def test_a_right_one_forgets_the_wrong_ones(timed: tuple[LocalPlexController, Clock]) -> None:
-    """Four wrong ones and a right one, over and over, are no guessing."""
+    """Four wrong passcodes and a right one, repeated, are not limited."""
     plex, _ = timed
     for _ in range(3):
         tried = ("0", "0000", "0001", "0002", "0003", TOMS)
@@ -301,7 +301,7 @@ def at_once(many: int, work: Callable[[int], int]) -> list[int]:
 @pytest.mark.usefixtures("costly_hashes")
 @pytest.mark.parametrize("where", ["memory", "file"])
 def test_of_many_guesses_at_once_exactly_five_are_looked_at(start: Start, tmp_path: Path, where: str) -> None:
-    """S12: 64 wrong passcodes at once: five are verified, and no right one is afterwards."""
+    """S12: of 64 simultaneous wrong passcodes five are verified, and no right one is afterwards."""
     db = None if where == "memory" else f"sqlite:///{tmp_path / 'plex.db'}"
     plex = start(world=family(), settings=QUICK, clock=Clock(), db=db)
     assert 0 == verifications(plex)
@@ -313,13 +313,13 @@ def test_of_many_guesses_at_once_exactly_five_are_looked_at(start: Start, tmp_pa
 
 @pytest.mark.usefixtures("costly_hashes")
 def test_many_right_ones_at_once_are_no_guessing(start: Start) -> None:
-    """Eight right passcodes at once all switch."""
+    """Eight simultaneous right passcodes all switch."""
     plex = start(world=family(), settings=QUICK, clock=Clock())
     assert [201] * 8 == at_once(8, lambda _number: switch(plex.url, "tom", TOMS).status)
 
 
 def test_a_burst_of_switches(start: Start) -> None:
-    """Observed: about ten switches in a second are refused with 429; for who asks, not for others."""
+    """Observed: about ten switches a second are refused with 429, for the caller only."""
     url = start(world=family()).url
     answers = [switch(url, "pip") for _ in range(16)]
     assert 201 == answers[0].status
@@ -344,7 +344,7 @@ def test_no_token_in_clear_and_no_passcode_is_kept(start: Start, tmp_path: Path)
 
 
 def test_it_survives_a_restart(tmp_path: Path) -> None:
-    """A switched token, a changed passcode and a removed member are so at the next start, whatever the world says."""
+    """A switched token, a changed passcode and a removed member survive a restart, whatever the world says."""
 
     def begun() -> AbstractContextManager[LocalPlexController]:
         return local_plex(family(), db=f"sqlite:///{tmp_path / 'plex.db'}")

@@ -1,4 +1,4 @@
-"""The older API's sign-in and account: read from wherever old clients put it, written as it was observed."""
+"""The older API's sign-in and account: read from wherever old clients put them, written as observed."""
 
 import re
 from base64 import b64encode
@@ -61,7 +61,7 @@ WAYS: list[tuple[str, dict[str, str], str]] = [
 def test_wherever_login_and_password_are(
     plex: LocalPlexController, query: str, headers: dict[str, str], body: str
 ) -> None:
-    """A form with three pairs of names, the same as query, and HTTP Basic with an empty body sign in; no identifier."""
+    """Three pairs of names in a form or query, and HTTP Basic with an empty body, sign in; no identifier is needed."""
     answer = ask(plex.url, "POST", PATH + query, headers, body)
     user = answer.json["user"]
     assert (201, "tom", user["authToken"]) == (answer.status, user["username"], user["authentication_token"])
@@ -165,7 +165,7 @@ REFUSED: list[tuple[str, str, str, dict[str, str]]] = [
 
 @pytest.mark.parametrize(("login", "password"), [each[1:3] for each in REFUSED], ids=[each[0] for each in REFUSED])
 def test_refused_sign_ins(plex: LocalPlexController, login: str, password: str) -> None:
-    """S3: whatever is wrong with login or password, the answer is one, in JSON and XML, at the cost of one argon2."""
+    """S3: any wrong login or password gets the same reply, in JSON and XML, at the cost of one argon2 verification."""
     before = verifications(plex)
     in_json = ask(plex.url, "POST", PATH, FORM, form(login=login, password=password))
     assert 1 == verifications(plex) - before
@@ -192,7 +192,7 @@ ODD: list[tuple[dict[str, str], str, int]] = [
 
 @every(("headers", "body", "status"), ODD)
 def test_odd_sign_ins(plex: LocalPlexController, headers: dict[str, str], body: str, status: int) -> None:
-    """What is no sign-in is refused in this API's words, never an error of ours."""
+    """A malformed sign-in is refused in this API's words, never with an internal error."""
     answer = ask(plex.url, "POST", PATH, headers, body)
     assert status == answer.status
     assert ["error"] == list(answer.json)
@@ -200,7 +200,7 @@ def test_odd_sign_ins(plex: LocalPlexController, headers: dict[str, str], body: 
 
 @pytest.mark.parametrize("way", ["form", "Basic"])
 def test_a_code_behind_the_password(start: Start, way: str) -> None:
-    """Where a code is wanted, its six digits stand right behind the password; without them it is asked for."""
+    """If a code is needed, its six digits follow the password; without them it is requested."""
     clock = Clock()
     plex = start(clock=clock)
 
@@ -228,7 +228,7 @@ DEAD_TOKENS: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize("answers", [422, 401])
 def test_dead_tokens(plex: LocalPlexController, start: Start, answers: int) -> None:
-    """A dead token, and a server's shared one, is 422 "Invalid token", or 401 where the world has it so."""
+    """A dead token and a share's are 422 "Invalid token", or 401 if the world says so."""
     if answers == 401:
         plex = start({"legacy_dead_token": 401})
     for token in (DEAD, TOM_ON_ATTIC, "eyJhbGciOiJFZERTQSJ9.eyJpc3MiOiJwbGV4LnR2In0.c2ln"):
@@ -259,7 +259,7 @@ def test_remembered(start: Start) -> None:
 
 
 def test_the_device_of_an_old_client(start: Start) -> None:
-    """Without client identifier no device is noted; with one it is, as everywhere."""
+    """Without a client identifier no device is recorded; with one it is, as everywhere."""
     plex = start()
     body = "login=tom&password=rainy-harbour-17"
     nameless = ask(plex.url, "POST", PATH, FORM, body).json["user"]["authToken"]
@@ -280,7 +280,7 @@ def test_methods_and_unknown_formats(plex: LocalPlexController) -> None:
 
 
 def test_quoting(plex: LocalPlexController) -> None:
-    """A password with any character in it is taken from each place as it is."""
+    """A password with any character in it is accepted unchanged from each place."""
     answers = [
         ask(plex.url, "POST", f"{PATH}?login=odd&password={quote(ODD_PASSWORD, safe='')}"),
         ask(plex.url, "POST", PATH, FORM, form(login="odd", password=ODD_PASSWORD)),

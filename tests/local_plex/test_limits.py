@@ -59,7 +59,7 @@ def status_of(answer: bytes) -> int:
 
 
 def test_a_long_head(plex: LocalPlexController, attic: str) -> None:
-    """A head of more than 16 KiB is 431 in the format asked for; a media server answers with a page."""
+    """A head of more than 16 KiB is 431 in the requested format; a media server replies with a page."""
     long = {"X-Plex-Product": "x" * 16 * 1024}
     assert 431 == get(plex.url, "/api/v2/user", MIRA, **long).json["errors"][0]["status"]
     assert 431 == ask(plex.url, "GET", "/api/v2/user", long).status
@@ -72,7 +72,7 @@ def test_a_long_head(plex: LocalPlexController, attic: str) -> None:
 
 
 def test_an_endless_head(plex: LocalPlexController) -> None:
-    """A head that never ends is 431 as soon as it is too long, and not kept in memory until it ends."""
+    """A head that never ends is 431 as soon as it is too long, and is not kept in memory."""
     with raw(plex.url) as connection:
         connection.sendall(b"GET /api/v2/user HTTP/1.1\r\n")
         time.sleep(0.05)
@@ -83,7 +83,7 @@ def test_an_endless_head(plex: LocalPlexController) -> None:
 
 
 def test_a_long_body(plex: LocalPlexController, attic: str) -> None:
-    """A body of more than 16 KiB is 413: at once where it is declared, and counted where it is not."""
+    """A body of more than 16 KiB is 413: at once if it is declared, else once it is received."""
     declared = talk(plex.url, SIGN_IN + "Content-Length: 104857600\r\n\r\n")
     assert 413 == status_of(declared)  # to wait for it would be 408
     assert b'"status":413' in declared
@@ -103,7 +103,7 @@ def test_a_body_in_pieces(plex: LocalPlexController) -> None:
 
 
 def test_slow_clients(start: Start) -> None:
-    """A body or a head that does not come is 408, and a connection on which nothing comes is closed without a word."""
+    """A missing body or head is 408, and a silent connection is closed without a reply."""
     plex = start(settings=HASTY)
     began = time.perf_counter()
     slow_body = talk(plex.url, SIGN_IN + "Content-Length: 30\r\n\r\nlogin=tom")
@@ -115,7 +115,7 @@ def test_slow_clients(start: Start) -> None:
 
 
 def test_an_idle_connection_is_closed(start: Start) -> None:
-    """A connection that was answered on is kept for the announced time, on a media server as on plex.tv."""
+    """A connection is kept for the announced time after a reply, on media servers as on plex.tv."""
     plex = start(settings=HASTY)
     began = time.perf_counter()
 
@@ -129,7 +129,7 @@ def test_an_idle_connection_is_closed(start: Start) -> None:
 
 
 def test_a_body_that_is_not_wanted(plex: LocalPlexController) -> None:
-    """A GET with a body is answered, and the connection then ends: what is left on it is no request."""
+    """A GET with a body gets a reply, and the connection ends: the rest of it is not a request."""
     smuggled = "GET /api/v2/ping HTTP/1.1\r\nHost: x\r\n\r\n"
     answer = talk(
         plex.url,
@@ -153,13 +153,13 @@ BROKEN = [
 
 @pytest.mark.parametrize("request_", BROKEN)
 def test_broken_requests(plex: LocalPlexController, request_: str) -> None:
-    """S13: what is no request is 400 and the connection ends; it says who answered even then."""
+    """S13: a malformed request is 400 and the connection ends; even then the reply names the local Plex."""
     answer = talk(plex.url, request_)
     assert (400, True) == (status_of(answer), b"x-ticketstub: local" in answer)
 
 
 def test_odd_requests_that_are_fine(plex: LocalPlexController) -> None:
-    """S13: two Hosts, a whole address as target and forwarded fields change nothing of what is answered."""
+    """S13: two Hosts, an absolute target and forwarded fields change nothing in the reply."""
     for target, more in (
         ("/api/v2/user", "Host: a\r\nHost: b"),
         ("http://evil.example/api/v2/user", "Host: x"),
@@ -174,7 +174,7 @@ def test_odd_requests_that_are_fine(plex: LocalPlexController) -> None:
 @pytest.mark.parametrize("name", ["Upgrade", "upgrade", "UPGRADE"])
 @pytest.mark.parametrize("pieces", [1, 2])
 def test_an_offer_of_another_protocol(plex: LocalPlexController, pieces: int, name: str) -> None:
-    """An offer of HTTP/2, as Java's HTTP library makes it with every request, is not taken, and no body is lost."""
+    """An offer of HTTP/2, which Java's HTTP library sends with every request, is ignored, and no body is lost."""
     form = b"login=nobody&password=\r\nupgrade: not+this"
     head = (
         f"POST /api/v2/users/signin HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n{name}: h2c\r\n"
@@ -192,7 +192,7 @@ def test_an_offer_of_another_protocol(plex: LocalPlexController, pieces: int, na
 
 
 def test_old_clients(plex: LocalPlexController, attic: str) -> None:
-    """HTTP/1.0 is answered, and its connection ends without promising to stay."""
+    """HTTP/1.0 gets a reply, and its connection is closed without a promise to keep it."""
     for url, path in ((plex.url, "/api/v2/user"), (attic, "/identity")):
         answer = talk(url, f"GET {path} HTTP/1.0\r\nX-Plex-Token: {MIRA}\r\n\r\n").lower()
         assert (200, 1, False) == (status_of(answer), answer.count(b"connection: close"), b"keep-alive" in answer)
@@ -202,7 +202,7 @@ PING = b"GET /api/v2/ping HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n"
 
 
 def test_the_heads_of_several_requests_are_counted_apart(plex: LocalPlexController) -> None:
-    """Twelve requests of 2 KiB each that come at once are answered, also where the last one comes in two pieces."""
+    """Twelve pipelined requests of 2 KiB each get replies, even if the last one comes in two pieces."""
     request_ = PING + b"X-Plex-Product: %s\r\n\r\n" % (b"x" * 2000)
     requests = request_ * 11 + PING + b"Connection: close\r\n\r\n"
     with raw(plex.url) as connection:
@@ -213,7 +213,7 @@ def test_the_heads_of_several_requests_are_counted_apart(plex: LocalPlexControll
 
 
 def test_as_many_requests_as_may_wait(plex: LocalPlexController) -> None:
-    """A request that is answered and 16 that wait behind it are all answered, in this order."""
+    """One request in progress and 16 queued ones all get replies, in order."""
     paths = [f"/api/v2/pins/{number}" for number in range(16)]
     fields = "Host: x\r\nAccept: application/json\r\nX-Plex-Client-Identifier: x\r\n\r\n"
     asked = [f"GET {path} HTTP/1.1\r\n{fields}".encode() for path in paths]
@@ -223,7 +223,7 @@ def test_as_many_requests_as_may_wait(plex: LocalPlexController) -> None:
 
 @pytest.mark.parametrize("reads", [True, False])
 def test_s14_too_many_requests_at_once(plex: LocalPlexController, reads: bool) -> None:
-    """Connections that send 250 KB of requests without waiting are closed, read or not, while others are answered."""
+    """Connections that send 250 KB of requests without waiting are closed, while others get replies."""
     flood = (PING + b"\r\n") * 4000
     with contextlib.ExitStack() as open_:
         connections = [open_.enter_context(raw(plex.url)) for _ in range(50)]
@@ -238,7 +238,7 @@ def test_s14_too_many_requests_at_once(plex: LocalPlexController, reads: bool) -
 
 
 class Large:
-    """An application whose one answer is larger than what the system keeps for a client that does not read."""
+    """An application whose reply is larger than the system's buffer for a client that does not read."""
 
     size = 32 * 1024 * 1024
 
@@ -268,7 +268,7 @@ async def until(true: Callable[[], object]) -> None:
 
 
 async def test_s14_a_client_that_reads_nothing() -> None:
-    """A client that reads nothing of what it is sent is dropped, and what was kept for it is gone."""
+    """A client that reads nothing is dropped, and its reply is freed."""
     async with contextlib.AsyncExitStack() as open_:
         server, url = await serving(Settings(unread_seconds=0.1), open_)
         connections = [open_.enter_context(raw(url)) for _ in range(3)]
@@ -281,7 +281,7 @@ async def test_s14_a_client_that_reads_nothing() -> None:
 
 
 async def test_a_client_that_reads_slowly_gets_everything() -> None:
-    """Only whoever reads nothing for as long as the settings say is dropped: who reads a little each time is not."""
+    """Only a client that reads nothing for as long as the settings say is dropped, not a slow one."""
     async with contextlib.AsyncExitStack() as open_:
         server, url = await serving(Settings(unread_seconds=3600), open_)
         connection = open_.enter_context(raw(url))
@@ -299,7 +299,7 @@ async def test_a_client_that_reads_slowly_gets_everything() -> None:
 
 
 def stalled(plex: LocalPlexController, open_: contextlib.ExitStack) -> list[socket.socket]:
-    """Open connections of every kind that keeps a server waiting."""
+    """Open every kind of connection that keeps a server waiting."""
     url, attic = plex.url, plex.media_server("Attic").url
     sockets = [open_.enter_context(raw(url)) for _ in range(6)] + [open_.enter_context(raw(attic))]
     _idle, half_head, half_body, kept, pipelined, half_closed, kept_there = sockets
@@ -316,7 +316,7 @@ def stalled(plex: LocalPlexController, open_: contextlib.ExitStack) -> list[sock
 
 
 def test_it_stops_whatever_clients_do() -> None:
-    """Stopping waits for no idle, half-open or stalled connection; all are closed then."""
+    """Stopping does not wait for idle, half-open or stalled connections; all are closed."""
     with contextlib.ExitStack() as open_:
         with local_plex(world()) as plex:
             sockets = stalled(plex, open_)
@@ -330,7 +330,7 @@ def test_it_stops_whatever_clients_do() -> None:
 
 
 def test_it_stops_within_the_event_loop_of_a_command() -> None:
-    """`serve` returns by itself once told to stop: nothing is raised and no signal handler is left behind."""
+    """`serve` returns when told to stop; nothing is raised and no signal handler is left behind."""
 
     def handlers() -> tuple[object, object]:
         return signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Starting and stopping: addresses, ports, a database that is kept, and what goes wrong before it is ready."""
+"""Starting and stopping: addresses, ports, a persistent database, and errors before it is ready."""
 
 import socket
 import sqlite3
@@ -26,7 +26,7 @@ def taken() -> socket.socket:
 
 
 def test_addresses(plex: LocalPlexController) -> None:
-    """A running local Plex tells its addresses; each media server has a port of its own."""
+    """A running local Plex has its addresses; each media server has its own port."""
     attic = plex.media_server("Attic")
     assert (ATTIC, attic) == (attic.machine_identifier, plex.media_server(ATTIC))
     urls = [plex.url, *(server.url for server in plex.media_servers)]
@@ -38,7 +38,7 @@ def test_addresses(plex: LocalPlexController) -> None:
 
 
 def test_named_ports_are_taken(start: Start) -> None:
-    """plex.tv's port and a media server's are those that were named."""
+    """plex.tv's port and a media server's are the requested ones."""
     with taken() as first, taken() as second:
         ports = first.getsockname()[1], second.getsockname()[1]
     given = world()
@@ -50,7 +50,7 @@ def test_named_ports_are_taken(start: Start) -> None:
 
 @pytest.mark.parametrize("whose", ["plex.tv", "a media server"])
 def test_a_port_in_use_is_an_error(whose: str) -> None:
-    """A port that another program listens on is never shared: the error names it, and nothing is left open."""
+    """A port of another program is never shared: the error names it, and nothing is left open."""
     given = world()
     with taken() as other:
         port = other.getsockname()[1]
@@ -64,7 +64,7 @@ def test_a_port_in_use_is_an_error(whose: str) -> None:
 
 
 def test_a_world_that_wants_the_port_of_plex_tv() -> None:
-    """A media server on the port that plex.tv's API was given is told as the world's mistake, not another program's."""
+    """A media server on the port of plex.tv's API is reported as an error of the world, not of another program."""
     given = world()
     with taken() as other:
         port = given["media_server"][3]["port"] = other.getsockname()[1]
@@ -93,7 +93,7 @@ def test_a_world_of_nothing() -> None:
 
 
 def test_a_database_is_kept(tmp_path: Path) -> None:
-    """What was signed in stays so after a restart, with the same world or with none."""
+    """Sign-ins survive a restart, with the same world or with none."""
     database = f"sqlite:///{tmp_path}/plex.db"
     with LocalPlex(World.from_dict(world()), db=database).run_in_thread() as plex:
         token = sign_in(plex.url, "tom", PASSWORDS["tom"]).json["authToken"]
@@ -132,7 +132,7 @@ def test_with_nothing_under_way_it_ends_at_once() -> None:
 
 
 def test_an_error_inside_the_with_comes_out_of_it() -> None:
-    """What is raised while it runs is what leaves the `with`, and the local Plex is over then."""
+    """An error while it runs leaves the `with`, and the local Plex has ended then."""
     with pytest.raises(ZeroDivisionError), LocalPlex(World()).run_in_thread() as plex:
         raise ZeroDivisionError
     with pytest.raises(ConnectionRefusedError):
@@ -141,7 +141,7 @@ def test_an_error_inside_the_with_comes_out_of_it() -> None:
 
 @pytest.mark.long
 def test_constructing_one_loads_no_server() -> None:
-    """Naming a local Plex and its world loads neither HTTP server nor database nor cryptography."""
+    """Constructing a local Plex and its world loads no HTTP server, database or cryptography."""
     program = (
         "import sys; from ticketstub.local_plex.local_plex import LocalPlex;"
         "from ticketstub.local_plex.world.schema import World;"

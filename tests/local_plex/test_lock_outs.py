@@ -322,7 +322,7 @@ def test_no_login_that_was_typed_is_kept(begin: Begin, tmp_path: Path) -> None:
 
 
 def test_what_a_failing_database_refuses_is_no_guess() -> None:
-    """Right codes and passwords that end in 503, because the database cannot write, lock nobody out."""
+    """Right codes and passwords that end in 503, because the database cannot write, lock no account."""
     failures = [StoreUnavailable("the disk is full")] * 20
 
     def failing(instance: Instance) -> None:

@@ -1,4 +1,4 @@
-"""What a media server tells its owner, whom else it lets in, and what it is while nobody owns it."""
+"""What a media server tells its owner, whom else it accepts, and how it behaves while it is unclaimed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _begin(start: Start) -> Start:
 
 @pytest.fixture(name="plex", scope="module")
 def _plex() -> Iterator[LocalPlexController]:
-    """One for the tests that change nothing."""
+    """A local Plex for the tests that change nothing."""
     with local_plex(small(), clock=Clock()) as running:
         yield running
 
@@ -56,7 +56,7 @@ def in_xml(url: str, path: str, token: str = MIRA) -> Any:
 
 
 def test_accounts(attic: str) -> None:
-    """Nobody is 0, the owner 1 whatever the id on plex.tv, a shared user that id; all in the observed form."""
+    """Nobody is 0, the owner is 1 whatever its id on plex.tv, and a guest has that id; all in the observed form."""
     answer = ask(attic, "GET", "/accounts", {"X-Plex-Token": MIRA})
     common = ' defaultAudioLanguage="en" autoSelectAudio="1" defaultSubtitleLanguage="en" subtitleMode="1" thumb="'
     start = (
@@ -78,7 +78,7 @@ def test_accounts(attic: str) -> None:
 
 
 def test_devices(plex: LocalPlexController, attic: str) -> None:
-    """The owner's devices but for media servers: number, name, platform, identifier, since when in seconds."""
+    """The owner's devices except media servers: number, name, platform, identifier, and creation time in seconds."""
     signed_in(plex.url)
     container = in_xml(attic, "/devices")
     (device,) = container
@@ -94,7 +94,7 @@ def test_devices(plex: LocalPlexController, attic: str) -> None:
 
 
 def test_statistics(attic: str) -> None:
-    """One measurement of nothing, over the time that was asked for; what is no number is 400."""
+    """One measurement of an idle server, over the requested time; anything but a number is 400."""
     container = in_xml(attic, "/statistics/resources?timespan=6")
     (measured,) = container
     names = [f"{whose}{what}Utilization" for whose in ("host", "process") for what in ("Cpu", "Memory")]
@@ -105,13 +105,13 @@ def test_statistics(attic: str) -> None:
 
 @pytest.mark.parametrize("token", [MIRA, TOM_ON_ATTIC])
 def test_clients(attic: str, token: str) -> None:
-    """There are no players in its network; whoever may use it may ask."""
+    """There are no players in its network; every user of the server may ask."""
     assert {"size": "0"} == in_xml(attic, "/clients", token).attrib
     assert {"MediaContainer": {"size": 0}} == get(attic, "/clients", token).json
 
 
 def test_every_list_has_a_size_that_is_a_number(attic: str) -> None:
-    """python-plexapi asks for ever where `size` is none, and refuses booleans that are neither 0 nor 1."""
+    """python-plexapi repeats its request for ever without a `size`, and refuses booleans other than 0 and 1."""
     for path in ("/accounts", "/devices", "/statistics/resources", "/clients", "/library/sections", "/"):
         assert in_xml(attic, path).get("size").isdigit()
     booleans = [each.get("autoSelectAudio") for each in in_xml(attic, "/accounts")]
@@ -119,7 +119,7 @@ def test_every_list_has_a_size_that_is_a_number(attic: str) -> None:
 
 
 def test_how_it_stands_with_plex_tv(plex: LocalPlexController, attic: str) -> None:
-    """`MyPlex`, in JSON without a container: whose it is, where, and what is paid; the server's token no longer."""
+    """`MyPlex`, in JSON without a container: owner, addresses and subscription, but no longer the server's token."""
     host, port = "127.0.0.1", plex.media_server("Attic").port
     expected = {
         "username": "mira@example.test",
@@ -149,7 +149,7 @@ def test_how_it_stands_with_plex_tv(plex: LocalPlexController, attic: str) -> No
 
 @pytest.mark.parametrize("path", OWNERS)
 def test_what_is_the_owners_is_nobody_elses(plex: LocalPlexController, attic: str, path: str) -> None:
-    """A share and what was made from it get the 403 page; other accounts, other servers and nobody the 401 page."""
+    """A share and its derived tokens get the 403 page; other accounts, other servers and nobody the 401 page."""
     shared = [get(attic, path, token) for token in (TOM_ON_ATTIC, transient(attic, TOM_ON_ATTIC))]
     assert [(403, PAGE % (b"Forbidden", 403, b"Forbidden"))] * 2 == [(one.status, one.body) for one in shared]
     elsewhere = rows(plex.url, TOM)
@@ -161,7 +161,7 @@ def test_what_is_the_owners_is_nobody_elses(plex: LocalPlexController, attic: st
 
 
 def test_a_transient_token_of_the_owner_has_the_owners_access(begin: Start) -> None:
-    """A delegation token has its origin's access: `/myplex/account` is answered, and may even be given up by it."""
+    """A transient token has its origin's access: it may read `/myplex/account`, and even unclaim the server."""
     attic = begin().media_server("Attic").url
     token = transient(attic, MIRA)
     assert get(attic, "/myplex/account", MIRA).json == get(attic, "/myplex/account", token).json
@@ -173,7 +173,7 @@ def test_a_transient_token_of_the_owner_has_the_owners_access(begin: Start) -> N
 
 
 def test_the_older_answer_tells_the_servers_token(begin: Start) -> None:
-    """With `my_plex_account = "with_token"` the owner is told it, and no token that ends before it (S16)."""
+    """With `my_plex_account = "with_token"` the owner gets the server's token, but not with a temporary one (S16)."""
     plex = begin({"my_plex_account": "with_token"})
     attic, own = plex.media_server("Attic").url, rows(plex.url, MIRA)[ATTIC]["token"]
     tokens = (MIRA, own, transient(attic, MIRA))
@@ -200,19 +200,19 @@ def test_plex_tv_may_refuse_the_tokens_of_media_servers(begin: Start) -> None:
 
 
 def test_a_token_in_the_query(attic: str) -> None:
-    """`X-Plex-Token` in the query opens as the header does."""
+    """`X-Plex-Token` works in the query as in the header."""
     assert [200, 401] == [ask(attic, "GET", f"/accounts?X-Plex-Token={token}").status for token in (MIRA, TOM)]
 
 
 def test_head_is_a_probe(attic: str, loft: str) -> None:
-    """`HEAD /` has the status of GET and no body, with a token, without one, and on a server that is nobody's."""
+    """`HEAD /` has the status of GET and no body, with a token, without one, and on an unclaimed server."""
     for url, token, status in ((attic, MIRA, 200), (attic, None, 401), (attic, TOM_ON_ATTIC, 200), (loft, None, 200)):
         answer = ask(url, "HEAD", "/", {"X-Plex-Token": token} if token else {})
         assert (status, b"") == (answer.status, answer.body)
 
 
 def test_a_server_that_is_nobodys(loft: str) -> None:
-    """It says that it is not claimed, and lets in its own machine as its owner, with any token or none."""
+    """It says that it is not claimed, and accepts its own machine as its owner, with any token or none."""
     identity = get(loft, "/identity").json["MediaContainer"]
     assert (False, LOFT) == (identity["claimed"], identity["machineIdentifier"])
     root = in_xml(loft, "/", "Dead_token_012345678")
@@ -256,7 +256,7 @@ HERE = [
 
 @pytest.mark.parametrize("said", ELSEWHERE)
 def test_a_web_page_of_another_site_is_not_this_machine(begin: Start, said: dict[str, str]) -> None:
-    """Where this machine is the credential, a page of another site, or of a name led here, reads and claims nothing."""
+    """While no token is needed, a page of another site, or of a name pointed here, reads and claims nothing."""
     plex = begin()
     loft = plex.media_server("Loft").url
     assert [401] * 4 == [get(loft, path, **said).status for path in OWNERS]
@@ -272,7 +272,7 @@ def test_a_web_page_of_another_site_is_not_this_machine(begin: Start, said: dict
 
 @pytest.mark.parametrize("said", HERE)
 def test_a_page_of_its_own_is_this_machine(begin: Start, said: dict[str, str]) -> None:
-    """Programs, pages of the server itself and the names that only this network gives are let in and may claim."""
+    """Programs, the server's own pages and names of the local network are accepted and may claim."""
     plex = begin()
     loft = plex.media_server("Loft").url
     assert 200 == get(loft, "/accounts", **said).status
@@ -281,14 +281,14 @@ def test_a_page_of_its_own_is_this_machine(begin: Start, said: dict[str, str]) -
 
 
 def test_nobodys_server_makes_no_transient_tokens(loft: str) -> None:
-    """There is no token that one could stand for: the 403 page, for sources as well."""
+    """There is no token for a transient one to stand for: the 403 page, also for sources."""
     for path in (TRANSIENT, SOURCE):
         assert (403, "text/html") == ((answer := get(loft, path)).status, answer.headers["content-type"])
     assert 400 == get(loft, "/security/token").status
 
 
 def test_nobodys_server_is_no_resource(plex: LocalPlexController) -> None:
-    """Nobody's list has it, neither as a resource nor as a device."""
+    """No account lists it, neither as a resource nor as a device."""
     for token in (MIRA, TOM):
         assert LOFT not in rows(plex.url, token)
         assert LOFT.encode() not in get(plex.url, "/api/v2/resources", token).body
@@ -316,7 +316,7 @@ def test_nobodys_server_is_no_resource(plex: LocalPlexController) -> None:
     ],
 )
 def test_who_owns_a_worlds_server(server: dict[str, object], faults: tuple[str, ...]) -> None:
-    """A server has an owner unless it is not claimed; then it has nothing that an owner gives it."""
+    """A server has an owner unless it is unclaimed; then it has nothing that an owner provides."""
     told = {"account": small()["account"], "media_server": [{"name": "New", **server}]}
     if not faults:
         assert "" == World.from_dict(told).media_servers[0].owner
@@ -348,7 +348,7 @@ def test_who_owns_a_worlds_server(server: dict[str, object], faults: tuple[str, 
     ],
 )
 def test_who_is_near(address: str, *, this_machine: bool, same_network: bool) -> None:
-    """Only loopback is this machine; private and link-local addresses may be its network; a name is neither."""
+    """Only loopback is this machine; private and link-local addresses may be in its network; a name is neither."""
     assert this_machine is policy.is_local_machine(address)
     assert same_network is policy.is_same_network(address)
     if same_network:
@@ -362,7 +362,7 @@ def test_who_is_near(address: str, *, this_machine: bool, same_network: bool) ->
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_security_without_a_token(begin: Start, status: int) -> None:
-    """`security_without_token` is about `/security/*` only: no token, and a dead one, in the page of that status."""
+    """`security_without_token` affects only `/security/*`: a missing and a dead token get the page of that status."""
     attic = begin({"security_without_token": status}).media_server("Attic").url
     for token in (None, "Dead_token_012345678", TOM):
         answers = [get(attic, path, token) for path in (TRANSIENT, SOURCE, "/security/token")]
@@ -373,13 +373,13 @@ def test_security_without_a_token(begin: Start, status: int) -> None:
 
 @pytest.mark.parametrize("status", [404, 400])
 def test_an_unknown_source(begin: Start, status: int) -> None:
-    """`unknown_source` says how one that the server does not know is refused."""
+    """`unknown_source` selects how an unknown source is refused."""
     attic = begin({"unknown_source": status}).media_server("Attic").url
     assert [status, 200] == [get(attic, path, MIRA).status for path in (SOURCE + "x", SOURCE)]
 
 
 def test_an_old_media_server(begin: Start) -> None:
-    """One older than 1.15.4 refuses with 404; it makes transient tokens all the same."""
+    """A server older than 1.15.4 refuses with 404, but issues transient tokens."""
     old: dict[str, object] = {"version": "1.15.3.858-fbfb913f7"}
     attic = begin({}, old).media_server("Attic").url
     assert [404, 404] == [get(attic, SOURCE, token).status for token in (MIRA, TOM_ON_ATTIC)]

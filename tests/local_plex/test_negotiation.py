@@ -1,4 +1,4 @@
-"""Which format an answer has."""
+"""The format of a reply."""
 
 import pytest
 
@@ -32,7 +32,7 @@ ACCEPTED = [
 @every("default", [JSON, XML])
 @every(("accept", "expected"), ACCEPTED)
 def test_accept(accept: str, expected: Format | None, default: Format) -> None:
-    """JSON and XML are chosen by weight, then by place; a wildcard or nothing leaves it to the default."""
+    """JSON and XML are chosen by weight, then by order; a wildcard or a missing field selects the default."""
     assert (expected or default) == choose_format(accept.encode(), default)
 
 
@@ -48,5 +48,5 @@ def test_accept(accept: str, expected: Format | None, default: Format) -> None:
     ],
 )
 def test_suffix(path: str, expected: tuple[str, Format | None]) -> None:
-    """A suffix names the format and is no part of what is asked for; a last slash is none either."""
+    """A suffix selects the format and is not part of the path; neither is a trailing slash."""
     assert expected == split_suffix(path)

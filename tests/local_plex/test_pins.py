@@ -1,4 +1,4 @@
-"""PINs over HTTP, as the wire reference has them: bodies, statuses and fields by hand, in JSON and XML."""
+"""PINs over HTTP, as in the protocol reference: bodies, statuses and fields written out here, in JSON and XML."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NOWHERE_XML = (
 
 
 def expected_json(url: str, found: dict[str, Any], **changes: object) -> dict[str, object]:
-    """Write out a PIN's JSON; only the id and the code are chance."""
+    """Write out a PIN's JSON; only the id and the code are random."""
     return {
         "id": found["id"],
         "code": found["code"],
@@ -61,7 +61,7 @@ def expected_json(url: str, found: dict[str, Any], **changes: object) -> dict[st
 
 
 def test_a_strong_pin(fresh: LocalPlexController) -> None:
-    """A strong PIN is 201 with twelve members in this order: 25 small letters and digits, 1800 seconds, no token."""
+    """A strong PIN is 201 with twelve members in order: 25 lower-case letters and digits, 1800 seconds, no token."""
     made = ask(fresh.url, "POST", "/api/v2/pins?strong=true", JSON)
     assert (201, "application/json; charset=utf-8") == (made.status, made.headers["content-type"])
     expected = expected_json(fresh.url, made.json)
@@ -73,7 +73,7 @@ def test_a_strong_pin(fresh: LocalPlexController) -> None:
 
 
 def test_a_pin_to_be_typed(fresh: LocalPlexController) -> None:
-    """A PIN that is not strong has 4 capital letters and digits, and 900 seconds."""
+    """A PIN that is not strong has 4 upper-case letters and digits, and 900 seconds."""
     made = create(fresh.url)
     assert expected_json(fresh.url, made, expiresIn=900, expiresAt=TYPED_ENDS) == made
     assert re.fullmatch("[A-Z0-9]{4}", made["code"])
@@ -99,7 +99,7 @@ def test_in_xml(fresh: LocalPlexController) -> None:
 
 
 def test_xml_is_what_comes_unasked(plex: LocalPlexController) -> None:
-    """Without Accept, and with a wildcard, the answer is XML; the suffix of the path goes before Accept."""
+    """Without Accept and with a wildcard, the reply is XML; the suffix of the path takes precedence over Accept."""
     for accept, path, kind in [
         ("*/*", "/api/v2/pins", "xml"),
         ("", "/api/v2/pins", "xml"),
@@ -113,7 +113,7 @@ def test_xml_is_what_comes_unasked(plex: LocalPlexController) -> None:
 
 
 def test_the_suffix_of_a_poll_and_of_a_link(fresh: LocalPlexController) -> None:
-    """`/pins/{id}.json` and `/pins/link.json` are what go and Rust clients ask for."""
+    """`/pins/{id}.json` and `/pins/link.json` are the paths of Go and Rust clients."""
     made = create(fresh.url)
     bare = {"X-Plex-Client-Identifier": CLIENT}
     polled = ask(fresh.url, "GET", f"/api/v2/pins/{made['id']}.json", bare)
@@ -155,7 +155,7 @@ STRONG: list[tuple[str, dict[str, str], str | None, bool]] = [
 def test_where_strong_stands(
     plex: LocalPlexController, query: str, kind: dict[str, str], body: str | None, strong: bool
 ) -> None:
-    """`strong` is read from query, form and JSON, in each spelling that clients use; one posts a JSON text alone."""
+    """`strong` is read from query, form and JSON, in every spelling of clients; one posts just a JSON string."""
     made = ask(plex.url, "POST", f"/api/v2/pins{query}", JSON | kind, body)
     assert (201, 25 if strong else 4) == (made.status, len(made.json["code"]))
 
@@ -170,7 +170,7 @@ def test_where_strong_stands(
     ],
 )
 def test_what_cannot_be_read(plex: LocalPlexController, query: str, kind: dict[str, str], body: str | None) -> None:
-    """A `strong` that is neither, and a body that is not what it is declared as, are 400 with code 1004."""
+    """An unclear `strong`, and a body that is not of its declared type, are 400 with code 1004."""
     assert (400, 1004) == code_of(ask(plex.url, "POST", f"/api/v2/pins{query}", JSON | kind, body))
 
 
@@ -184,7 +184,7 @@ ENTITY = {
 
 @pytest.mark.parametrize("place", ["header", "query", "form"])
 def test_who_asks_may_stand_anywhere(plex: LocalPlexController, place: str) -> None:
-    """X-Plex-* are taken from header, query or form: plexauth sends them all in the form, authentik in the query."""
+    """X-Plex-* are read from header, query or form: plexauth sends them all in the form, authentik in the query."""
     text = urlencode(ENTITY)
     asked: dict[str, tuple[str, dict[str, str], str | None]] = {
         "header": ("", ENTITY, None),
@@ -212,7 +212,7 @@ MISSING_XML = (
 
 
 def test_no_client_identifier(plex: LocalPlexController) -> None:
-    """Making, polling and linking without a client identifier are 400 with code 1000, in both formats."""
+    """Creating, polling and linking without a client identifier are 400 with code 1000, in both formats."""
     for method, path in [("POST", "/api/v2/pins"), ("GET", "/api/v2/pins/1402233445"), ("PUT", "/api/v2/pins/link")]:
         answered = ask(plex.url, method, path, NOBODY | {"X-Plex-Token": MIRA})
         assert (400, MISSING) == (answered.status, answered.body)
@@ -226,7 +226,7 @@ def test_no_product(plex: LocalPlexController) -> None:
 
 
 def test_a_token_does_not_matter(plex: LocalPlexController) -> None:
-    """A PIN is made and polled with any token or none: neither good nor dead ones are looked at."""
+    """A PIN is created and polled with any token or none: valid and dead ones are ignored."""
     for token in (MIRA, "dead" * 5, "junk"):
         made = create(plex.url, headers={"X-Plex-Token": token})
         assert 200 == poll(plex.url, made["id"], **{"X-Plex-Token": token}).status
@@ -234,7 +234,7 @@ def test_a_token_does_not_matter(plex: LocalPlexController) -> None:
 
 @pytest.mark.parametrize("strong", [True, False])
 def test_linked(start: Start, strong: bool) -> None:
-    """An approved PIN tells its client a token of the approver's account, the same at each poll until it ends."""
+    """An approved PIN gives its client a token of the approver's account, the same at each poll until it expires."""
     clock = Clock()
     plex = start(clock=clock)
     made = create(plex.url, "?strong=true" if strong else "")
@@ -267,7 +267,7 @@ def test_linked_in_xml(fresh: LocalPlexController) -> None:
 
 
 def test_it_counts_down(start: Start) -> None:
-    """`expiresIn` is what is left; the dates stay. A code as a parameter does no harm."""
+    """`expiresIn` is the remaining time; the dates stay. A code as a parameter is ignored."""
     clock = Clock()
     plex = start(clock=clock)
     made = create(plex.url)
@@ -278,7 +278,7 @@ def test_it_counts_down(start: Start) -> None:
 
 
 def test_over(start: Start) -> None:
-    """Unlinked, a PIN ends after 900 seconds, a strong one after 1800; it can then be neither polled nor linked."""
+    """An unlinked PIN expires after 900 seconds, a strong one after 1800; then it can be neither polled nor linked."""
     clock = Clock()
     plex = start(clock=clock)
     typed, strong = create(plex.url), create(plex.url, "?strong=true")
@@ -294,7 +294,7 @@ def test_over(start: Start) -> None:
 
 
 def test_only_its_own_client_is_told(fresh: LocalPlexController) -> None:
-    """S11: to another client a PIN, pending or linked, is not there: the very answer of an unknown id."""
+    """S11: for another client a PIN, pending or linked, does not exist: the reply is that of an unknown id."""
     made = create(fresh.url)
     unknown = poll(fresh.url, made["id"] ^ 1)
     assert over(unknown)
@@ -312,12 +312,12 @@ ODD = ["0", "-1", "+5", "1.5", "abc", "9" * 18, "9" * 19, "9" * 400, "%00", "1%2
 
 @every("pin_id", ODD)
 def test_odd_ids(plex: LocalPlexController, pin_id: str) -> None:
-    """What is no id is no PIN's: 404 with code 1020, never an error."""
+    """A malformed id is 404 with code 1020, never an error."""
     assert over(poll(plex.url, pin_id))
 
 
 def pipelined(url: str, ids: list[int]) -> Iterator[tuple[bytes, bytes]]:
-    """Poll many ids on one connection, as many at once as it may have; yield status line and body of each answer."""
+    """Poll many ids on one connection, pipelined; yield status line and body of each reply."""
     host = urlsplit(url).netloc
     fields = "".join(f"{name}: {value}\r\n" for name, value in (JSON | {"Host": host}).items())
     asked = [f"GET /api/v2/pins/{one} HTTP/1.1\r\n{fields}\r\n".encode() for one in ids]
@@ -333,7 +333,7 @@ def pipelined(url: str, ids: list[int]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def test_ten_thousand_random_ids(plex: LocalPlexController) -> None:
-    """S11: 10,000 random ids, in windows of 16 on one connection, are all 404 with code 1020 while PINs are alive."""
+    """S11: 10,000 random ids, in windows of 16 on one connection, are all 404 with code 1020 while PINs exist."""
     made = {create(plex.url)["id"] for _ in range(20)}
     ids = sorted(set(random.Random(20261124).sample(range(10**8, 2**31), 10_000)) - made)
     missing = b'{"errors":[{"code":1020,"message":"Code not found or expired"}]}'
@@ -342,7 +342,7 @@ def test_ten_thousand_random_ids(plex: LocalPlexController) -> None:
 
 
 def test_ids_and_codes_do_not_collide(plex: LocalPlexController) -> None:
-    """Each of 300 PINs has its own id and code, in no order."""
+    """Each of 300 PINs has its own id and code, in random order."""
     made = [create(plex.url, "?strong=1" if n % 2 else "") for n in range(300)]
     ids = [pin["id"] for pin in made]
     assert (300, 300) == (len(set(ids)), len({pin["code"] for pin in made}))
@@ -392,7 +392,7 @@ LOCATION_SHAPE: dict[str, type] = {
 
 @pytest.mark.parametrize("linked", [False, True])
 def test_strict_decoders(fresh: LocalPlexController, linked: bool) -> None:
-    """Every member is there with its one type, pending and linked; dates are RFC 3339 with `Z` and no fraction."""
+    """Every member is present with its type, pending and linked; dates are RFC 3339 with `Z` and no fraction."""
     made = create(fresh.url, "?strong=true")
     if linked:
         link(fresh.url, made["code"])
@@ -406,7 +406,7 @@ def test_strict_decoders(fresh: LocalPlexController, linked: bool) -> None:
 
 
 def test_browsers_may_poll(plex: LocalPlexController) -> None:
-    """A page of any origin may make and poll PINs with whatever X-Plex-* fields: preflights are 200 and allow them."""
+    """A page of any origin may create and poll PINs with any X-Plex-* fields: preflights are 200 and allow them."""
     wanted = "x-plex-client-identifier, x-plex-product, x-plex-device-name, accept, content-type"
     for path in ("/api/v2/pins", "/api/v2/pins/1402233445", "/api/v2/pins/link", "/pins.xml", "/pins/5.xml"):
         given = {"Origin": "https://app.example.test", "Access-Control-Request-Method": "POST"}
@@ -430,7 +430,7 @@ def test_browsers_may_poll(plex: LocalPlexController) -> None:
     ],
 )
 def test_other_methods(plex: LocalPlexController, method: str, path: str, allowed: str) -> None:
-    """A known path with another method is 405 with code 1005 and says which it takes."""
+    """A known path with another method is 405 with code 1005, and lists the supported ones."""
     answered = ask(plex.url, method, path, JSON)
     assert (405, 1005) == code_of(answered)
     assert allowed == answered.headers["allow"]

@@ -1,4 +1,4 @@
-"""What is disputed about PINs: how a local Plex answers, and each way where `[answers]` has several."""
+"""Disputed details of PINs: how a local Plex behaves, and each alternative of `[answers]`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ticketstub.testing import LocalPlexController
 
 
 def test_a_linked_pin_told_again(start: Start) -> None:
-    """Each poll tells the token, also in XML."""
+    """Each poll returns the token, also in XML."""
     plex = start()
     made = create(plex.url)
     link(plex.url, made["code"])
@@ -25,7 +25,7 @@ def test_a_linked_pin_told_again(start: Start) -> None:
 
 
 def test_head_is_as_long_as_the_answer(start: Start) -> None:
-    """HEAD tells no body and so no token, and the length of what GET tells; also the older form."""
+    """HEAD returns no body and so no token, with the length of GET; also in the older API."""
     plex = start()
     made = create(plex.url)
     link(plex.url, made["code"])
@@ -42,7 +42,7 @@ def test_head_is_as_long_as_the_answer(start: Start) -> None:
 
 
 def test_linking_again(start: Start) -> None:
-    """The account that linked a PIN is told 404, as any other is; the token stays the one it was."""
+    """The account that linked a PIN gets 404, as any other does; the token stays the same."""
     plex = start()
     made = create(plex.url)
     assert 204 == link(plex.url, made["code"], TOM).status
@@ -53,7 +53,7 @@ def test_linking_again(start: Start) -> None:
 
 
 def test_the_case_of_a_typed_code(start: Start) -> None:
-    """4 characters typed small are the code, too."""
+    """4 lower-case characters are the code, too."""
     plex = start()
     made = create(plex.url)
     while made["code"] == made["code"].lower():  # digits alone
@@ -63,7 +63,7 @@ def test_the_case_of_a_typed_code(start: Start) -> None:
 
 
 def test_the_case_of_a_strong_code(start: Start) -> None:
-    """A strong code is nobody's to type: it counts in its own letters only."""
+    """A strong code is not typed by people: it must match exactly."""
     plex = start()
     made = create(plex.url, "?strong=true")
     assert over(link(plex.url, made["code"].upper()))
@@ -71,7 +71,7 @@ def test_the_case_of_a_strong_code(start: Start) -> None:
 
 
 def deny(path: Path, pin_id: int) -> None:
-    """Say no, as the approval page does."""
+    """Deny a PIN, as the approval page does."""
     with sqlite3.connect(path) as database:
         database.execute("UPDATE pin SET denied_at = ? WHERE id = ?", (START, pin_id))
     database.close()
@@ -79,7 +79,7 @@ def deny(path: Path, pin_id: int) -> None:
 
 @pytest.mark.parametrize("way", ["pending", "not_found"])
 def test_denied(start: Start, tmp_path: Path, way: str) -> None:
-    """`denied_pin`: a denied PIN stays without token until it ends, or is 404 at once; nobody can link it then."""
+    """`denied_pin`: a denied PIN has no token until it expires, or is 404 at once; it cannot be linked."""
     clock = Clock()
     plex = start({"denied_pin": way}, db=f"sqlite:///{tmp_path}/plex.db", clock=clock)
     made = create(plex.url)
@@ -108,7 +108,7 @@ def test_the_location_in_xml(start: Start) -> None:
 
 @pytest.mark.parametrize("form", ["xml", "json"])
 def test_the_format_that_comes_unasked(start: Start, form: str) -> None:
-    """`default_format` says what a PIN is written as where nothing is asked for."""
+    """`default_format` selects the format of a PIN if the client accepts any."""
     made = ask(start({"default_format": form}).url, "POST", "/api/v2/pins", {"X-Plex-Client-Identifier": CLIENT})
     assert f"application/{form}; charset=utf-8" == made.headers["content-type"]
 
@@ -119,7 +119,7 @@ def wrong_codes(plex: LocalPlexController, many: int) -> None:
 
 
 def test_wrong_codes_are_counted(start: Start) -> None:
-    """S12: after 5 wrong codes in 15 minutes an account is told 429, code 1003, with Retry-After where the world says.
+    """S12: after 5 wrong codes in 15 minutes an account gets 429, code 1003, with Retry-After if the world says so.
 
     A right code does not help then; another account and other calls are not held up; after 15 minutes it works again.
     """
@@ -140,7 +140,7 @@ def test_wrong_codes_are_counted(start: Start) -> None:
 
 
 def test_right_codes_do_not_count(start: Start) -> None:
-    """Who links one PIN after the other is not held up, and wins no further guesses by it."""
+    """An account that links one PIN after the other is not limited, and gains no further attempts."""
     plex = start(clock=Clock())
     wrong_codes(plex, 3)
     for _ in range(8):
@@ -150,7 +150,7 @@ def test_right_codes_do_not_count(start: Start) -> None:
 
 
 def test_a_locked_account(start: Start) -> None:
-    """S12: a PIN that was linked before its account was locked tells no token until the lock ends, nor can it link."""
+    """S12: a PIN that was linked before its account was locked has no token until the lock ends, nor can it link."""
     clock = Clock()
     plex = start(clock=clock)
     made, other = create(plex.url, "?strong=true"), create(plex.url, "?strong=true")
@@ -166,7 +166,7 @@ def test_a_locked_account(start: Start) -> None:
 
 
 def test_a_revoked_approver(start: Start) -> None:
-    """S6: a token that was signed out links nothing from then on, and neither does one of a disabled account."""
+    """S6: a token links nothing after its sign-out, and neither does a token of a disabled account."""
     plex = start()
     made = create(plex.url)
     token = sign_in(plex.url, "tom", PASSWORDS["tom"]).json["authToken"]
@@ -177,7 +177,7 @@ def test_a_revoked_approver(start: Start) -> None:
 
 
 def test_a_disabled_approver(start: Start, tmp_path: Path) -> None:
-    """S6: an account that is off links nothing, and what it linked before is dead."""
+    """S6: a disabled account links nothing, and what it linked before is dead."""
     plex = start(db=f"sqlite:///{tmp_path}/plex.db")
     made, other = create(plex.url), create(plex.url)
     assert 204 == link(plex.url, made["code"], TOM).status

@@ -1,4 +1,4 @@
-"""What clients say of themselves when they make a PIN: any text is taken, and shown harmless."""
+"""What clients say of themselves when they create a PIN: any text is accepted, and shown safely."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ticketstub.testing import LocalPlexController
 @given(product=st.text(max_size=40))
 @examples(60)
 def test_any_text_as_a_product(plex: LocalPlexController, product: str) -> None:
-    """Control and direction characters in a product become spaces; what nothing is left of is "0"; XML stays XML."""
+    """Control and direction characters in a product become spaces; if nothing is left it is "0"; XML stays valid."""
     try:
         sent = quote(product.encode())
     except UnicodeEncodeError:
@@ -48,7 +48,7 @@ def test_any_text_as_a_product(plex: LocalPlexController, product: str) -> None:
     ],
 )
 def test_products(plex: LocalPlexController, sent: str, shown: str) -> None:
-    """A product is shown as it was said, without what a terminal or page could trip over, 255 characters at most."""
+    """A product is shown as it was sent, without characters that harm a terminal or page, up to 255 characters."""
     made = ask(plex.url, "POST", f"/api/v2/pins.json?X-Plex-Product={quote(sent)}&X-Plex-Client-Identifier={CLIENT}")
     assert (201, shown) == (made.status, made.json["product"])
     found = ask(plex.url, "GET", f"/api/v2/pins/{made.json['id']}", XML)
@@ -57,7 +57,7 @@ def test_products(plex: LocalPlexController, sent: str, shown: str) -> None:
 
 @pytest.mark.parametrize("identifier", ["Postman", "0x2fc00000001", "x" * 1000, "\u00e9\u00e8", "a b&c=d", '<&">'])
 def test_any_identifier(plex: LocalPlexController, identifier: str) -> None:
-    """Any identifier is legal, is told as it came, and is the one that may poll."""
+    """Any identifier is valid, is returned unchanged, and is the one that may poll."""
     named = quote(identifier)
     made = ask(plex.url, "POST", f"/api/v2/pins.json?X-Plex-Client-Identifier={named}")
     assert (201, identifier) == (made.status, made.json["clientIdentifier"])

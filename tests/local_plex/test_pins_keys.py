@@ -1,4 +1,4 @@
-"""PINs made with a device key: the token is a JWT, only for who proves the key. Keys and JWTs are made by hand."""
+"""PINs with a device key: the token is a JWT, only for a client with that key. Keys and JWTs are made here."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def rsa_jwk() -> dict[str, str]:
 
 
 def device_jwt(key: Any = KEY, header: dict[str, object] | None = None, **claims: object) -> str:
-    """Sign what a client shows, as protocol texts have it; other claims and header members go over it."""
+    """Sign a device JWT as in the protocol reference; other claims and header members replace its own."""
     said = {"aud": "plex.tv", "iss": CLIENT, "iat": START, "exp": START + 300, "scope": "username,email"} | claims
     algorithm = "EdDSA" if isinstance(key, ed25519.Ed25519PrivateKey) else "RS256"
     head = {"kid": "demo-key-1", "alg": algorithm, "typ": "JWT"} | (header or {})
@@ -68,7 +68,7 @@ def payload(jwt: str) -> Any:
 
 @pytest.mark.parametrize(("strong", "length"), [({"strong": True}, 25), ({}, 4), ({"strong": False}, 4)])
 def test_a_pin_with_a_key(fresh: LocalPlexController, strong: dict[str, bool], length: int) -> None:
-    """A PIN with a key is a PIN like any other: 201, typed unless strong, pending."""
+    """A PIN with a key is like any other: 201, short unless strong, pending."""
     made = create_with(fresh.url, jwk_of(KEY), **strong)
     assert (201, length, None) == (made.status, len(made.json["code"]), made.json["authToken"])
     assert create(fresh.url).keys() == made.json.keys()
@@ -96,14 +96,14 @@ BAD_KEYS: dict[str, object] = {
 
 @pytest.mark.parametrize("name", BAD_KEYS)
 def test_what_is_no_key(fresh: LocalPlexController, name: str) -> None:
-    """A `jwk` that is no public Ed25519 or RSA key is 400 with code 1004, and no private part is repeated."""
+    """A `jwk` that is not a public Ed25519 or RSA key is 400 with code 1004, and no private part is repeated."""
     made = create_with(fresh.url, BAD_KEYS[name], strong=True)
     assert (400, 1004) == code_of(made)
     assert b64(b"k" * 32).encode() not in made.body
 
 
 def test_head_makes_no_jwt(start: Start) -> None:
-    """HEAD registers no key, ends no token and tells nothing: the GET after it has the JWT."""
+    """HEAD registers no key, ends no token and returns nothing: the next GET has the JWT."""
     plex = start(clock=Clock())
     before = create(plex.url)
     link(plex.url, before["code"])
@@ -118,7 +118,7 @@ def test_head_makes_no_jwt(start: Start) -> None:
 
 
 def test_the_whole_way(fresh: LocalPlexController) -> None:
-    """Pending polls tell nothing and spend no nonce; once linked, the same device JWT gets Plex's."""
+    """Pending polls return nothing and spend no nonce; once linked, the same device JWT gets Plex's JWT."""
     made = create_with(fresh.url, jwk_of(KEY), strong=True).json
     nonce = get(fresh.url, "/api/v2/auth/nonce").json["nonce"]
     jwt = device_jwt(nonce=nonce)
@@ -148,7 +148,7 @@ def test_the_whole_way(fresh: LocalPlexController) -> None:
 
 
 def test_polled_again(start: Start) -> None:
-    """Each further poll with a good device JWT tells a JWT that works, until the PIN ends; the last one lives on."""
+    """Each further poll with a valid device JWT returns a working JWT until the PIN expires; the last stays valid."""
     clock = Clock()
     plex = start(clock=clock)
     made = create_with(plex.url, jwk_of(KEY), strong=True).json
@@ -228,7 +228,7 @@ def test_a_jwt_of_its_pin_s_client_only(fresh: LocalPlexController) -> None:
 
 
 def test_a_plain_pin_ignores_it(fresh: LocalPlexController) -> None:
-    """A PIN without key gives its opaque token whatever `deviceJWT` says."""
+    """A PIN without a key returns its opaque token for any `deviceJWT`."""
     made = create(fresh.url)
     link(fresh.url, made["code"])
     for jwt in (device_jwt(OTHER), "junk"):
@@ -236,7 +236,7 @@ def test_a_plain_pin_ignores_it(fresh: LocalPlexController) -> None:
 
 
 def test_a_plain_pin_after_a_key(start: Start) -> None:
-    """A client that has a key is approved without one, too."""
+    """A client with a key can also use a PIN without one."""
     plex = start(clock=Clock())
     made = create_with(plex.url, jwk_of(KEY)).json
     link(plex.url, made["code"], TOM)

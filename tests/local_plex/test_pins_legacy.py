@@ -1,4 +1,4 @@
-"""PINs of the older kind, `/pins.xml`: Rails' elements, written out by hand, and how their clients use them."""
+"""PINs of the older API, `/pins.xml`: Rails' elements, written out here, and how their clients use them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GONE = (404, f"{PROLOG}<errors><error>Code not found or expired</error></errors>
 
 
 def make(url: str) -> tuple[str, str]:
-    """Make one; return its id and code as they stand in the XML."""
+    """Create one; return its id and code as in the XML."""
     made = ask(url, "POST", "/pins.xml", WHO)
     assert made.status == 201, made
     return made.xml.findtext("id"), made.xml.findtext("code")
@@ -53,7 +53,7 @@ def test_made(fresh: LocalPlexController) -> None:
 
 
 def test_pending(fresh: LocalPlexController) -> None:
-    """A poll is 200 with the same body while nobody has approved it, by the address that was given too."""
+    """A poll is 200 with the same body until somebody approves it, also at the returned location."""
     pin_id, code = make(fresh.url)
     for path in (f"/pins/{pin_id}.xml", f"/pins/{pin_id}"):
         found = ask(fresh.url, "GET", path, WHO)
@@ -61,7 +61,7 @@ def test_pending(fresh: LocalPlexController) -> None:
 
 
 def test_linked(fresh: LocalPlexController) -> None:
-    """Once linked it has the user's id and the token under both names; the token is good on the older API."""
+    """Once linked it has the user's id and the token under both names; the token works on the older API."""
     pin_id, code = make(fresh.url)
     assert 204 == link(fresh.url, code, TOM).status
     found = stands(fresh.url, pin_id)
@@ -93,7 +93,7 @@ def test_over(start: Start) -> None:
 
 
 def test_another_client(fresh: LocalPlexController) -> None:
-    """To another client it is not there; without a client identifier making and asking are 400."""
+    """For another client it does not exist; without a client identifier, creating and polling are 400."""
     pin_id, code = make(fresh.url)
     link(fresh.url, code)
     found = stands(fresh.url, pin_id, **{"X-Plex-Client-Identifier": "other-client"})
@@ -105,7 +105,7 @@ def test_another_client(fresh: LocalPlexController) -> None:
 
 
 def test_each_kind_by_its_own_path(fresh: LocalPlexController) -> None:
-    """A PIN is asked for as it was made (ours): neither kind is there for the other path."""
+    """A PIN exists only in the API that created it (assumed)."""
     pin_id, _ = make(fresh.url)
     assert over(poll(fresh.url, pin_id))
     assert GONE[0] == stands(fresh.url, create(fresh.url)["id"]).status
@@ -138,7 +138,7 @@ def test_the_json_twin(fresh: LocalPlexController) -> None:
 
 @pytest.mark.parametrize("way", ["pending", "not_found"])
 def test_denied(start: Start, tmp_path: Path, way: str) -> None:
-    """`denied_pin` holds here too."""
+    """`denied_pin` applies here too."""
     plex = start({"denied_pin": way}, db=f"sqlite:///{tmp_path}/plex.db", clock=Clock())
     pin_id, code = make(plex.url)
     with sqlite3.connect(tmp_path / "plex.db") as database:
@@ -150,7 +150,7 @@ def test_denied(start: Start, tmp_path: Path, way: str) -> None:
 
 
 def test_as_a_media_centre_does(fresh: LocalPlexController) -> None:
-    """An old media centre's whole way: make, show the code, ask each second, take `auth_token`, read the account."""
+    """An old media centre's sign-in: create, show the code, poll each second, read `auth_token`, get the account."""
     pin_id, code = make(fresh.url)
     for _ in range(3):
         assert "true" == stands(fresh.url, pin_id).xml.find("auth_token").get("nil")

@@ -1,4 +1,4 @@
-"""How many PINs, and how fast, with the clocks in the test's hand; and drawing ids and codes."""
+"""Limits on PINs, in number and speed, with clocks that the test moves; and drawing ids and codes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_too_fast_in_each_dialect() -> None:
 
 
 def test_too_many_in_all() -> None:
-    """Where too many live in all, from whatever address, the next is 503, code 1013, with Retry-After."""
+    """If there are too many, from any address, the next is 503, code 1013, with Retry-After."""
     with Whole(world(), settings=Settings(max_pins=3)) as plex:
         made = [make(plex) for _ in range(4)]
         assert [201, 201, 201] == [answer.status for answer in made[:3]]
@@ -62,7 +62,7 @@ def test_too_many_in_all() -> None:
 
 
 def test_a_pin_polled_too_fast() -> None:
-    """A PIN may be polled 20 times at once and then 5 times a second; another one by itself; no Retry-After is told."""
+    """A PIN may be polled 20 times at once and then 5 times a second, each PIN by itself; there is no Retry-After."""
     with Whole(world(), settings=Settings()) as plex:
         one, other = [make(plex).json["id"] for _ in range(2)]
         assert [200] * 20 == [poll(plex, one).status for _ in range(20)]
@@ -74,7 +74,7 @@ def test_a_pin_polled_too_fast() -> None:
 
 
 def test_polling_as_documented() -> None:
-    """One poll a second is never too fast, for the whole life of a PIN; neither are two clients that do so."""
+    """One poll a second is never too fast, for the whole life of a PIN, even for two clients."""
     with Whole(world(), settings=Settings()) as plex:
         ids = [plex.ask("POST", "/api/v2/pins?strong=1", headers=JSON).json["id"] for _ in range(2)]
         for _ in range(1799):
@@ -84,7 +84,7 @@ def test_polling_as_documented() -> None:
 
 
 def test_others_cannot_use_up_a_pin_s_polls() -> None:
-    """Polls by other clients, which find nothing, do not count for the PIN."""
+    """Polls by other clients, which find nothing, do not count."""
     with Whole(world(), settings=Settings()) as plex:
         pin_id = make(plex).json["id"]
         others = [poll(plex, pin_id, "other-client").status for _ in range(100)]
@@ -96,7 +96,7 @@ def test_others_cannot_use_up_a_pin_s_polls() -> None:
 
 
 def drawing(*numbers: int) -> pins.RandomBelow:
-    """Draw these numbers in turn, and the last one for ever."""
+    """Draw these numbers in order, and then the last one for ever."""
     left: Iterator[int] = iter(numbers)
     last = [0]
 
@@ -126,7 +126,7 @@ CLIENT_ROW = DeviceRow(client_identifier=CLIENT, product="Demo App")
 
 
 def test_a_draw_that_exists() -> None:
-    """An id or a code that another living PIN has is drawn again."""
+    """An id or a code of another valid PIN is drawn again."""
     with Whole(world(), settings=Settings()) as plex:
         first = plex.run(pins.create_pin(plex.instance, CLIENT_ROW, randbelow=drawing(7)))
         # The same id; then another id with the same code; then both new.
@@ -138,7 +138,7 @@ def test_a_draw_that_exists() -> None:
 
 
 def test_a_draw_that_never_fits() -> None:
-    """Where nothing new is drawn however often, it is 503 and nothing is made."""
+    """If no new one is drawn, it is 503 and nothing is created."""
     with Whole(world(), settings=Settings()) as plex:
         plex.run(pins.create_pin(plex.instance, CLIENT_ROW, randbelow=drawing(7)))
         with pytest.raises(ServerError) as refused:
@@ -166,7 +166,7 @@ def visit_of(plex: Whole, account: TokenRow | None, token: str) -> RequestContex
 
 
 def test_disabled_in_between() -> None:
-    """An account that is disabled between the look at its token and the link is told 401, and the PIN stays free."""
+    """An account that is disabled between the check of its token and the link gets 401, and the PIN stays free."""
     with Whole(world(), settings=Settings()) as plex:
         store = plex.instance.store
         made = make(plex).json

@@ -1,4 +1,4 @@
-"""Approving PINs over HTTP: who may, what a code is, and that one approval is all there is."""
+"""Approving PINs over HTTP: who may, what a code is, and that a PIN is approved once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ticketstub.testing import LocalPlexController
 
 @pytest.mark.parametrize("where", ["form", "query", "json"])
 def test_where_the_code_stands(fresh: LocalPlexController, where: str) -> None:
-    """The code is taken from form or query, and from JSON; 204 has no body."""
+    """The code is read from form, query or JSON; 204 has no body."""
     made = create(fresh.url)
     given = JSON | {"X-Plex-Token": MIRA}
     asked: dict[str, tuple[str, dict[str, str], str | None]] = {
@@ -31,7 +31,7 @@ def test_where_the_code_stands(fresh: LocalPlexController, where: str) -> None:
 
 
 def test_no_code(plex: LocalPlexController) -> None:
-    """Linking without a code is 400 with code 1004, with a good token; without one the token comes first."""
+    """Linking without a code is 400 with code 1004 for a valid token; the token is checked first."""
     for body in ("", "code=", "other=1"):
         given = JSON | FORM | {"X-Plex-Token": MIRA}
         assert (400, 1004) == code_of(ask(plex.url, "PUT", "/api/v2/pins/link", given, body))
@@ -40,7 +40,7 @@ def test_no_code(plex: LocalPlexController) -> None:
 
 @pytest.mark.parametrize("token", ["", "junk", "x" * 20, TOM_ON_ATTIC])
 def test_who_may_not_link(fresh: LocalPlexController, token: str) -> None:
-    """No token, a dead one and a share's are 401 with code 1001, and the PIN stays as it was."""
+    """A missing, a dead and a share's token are 401 with code 1001, and the PIN stays as it was."""
     made = create(fresh.url)
     refused = link(fresh.url, made["code"], token)
     assert (401, 1001) == code_of(refused)
@@ -49,7 +49,7 @@ def test_who_may_not_link(fresh: LocalPlexController, token: str) -> None:
 
 
 def test_linking_twice(fresh: LocalPlexController) -> None:
-    """A linked PIN can be linked by nobody again (404, code 1020), and stays with the account that was first."""
+    """A linked PIN cannot be linked again (404, code 1020), and stays with the first account."""
     made = create(fresh.url)
     assert 204 == link(fresh.url, made["code"], TOM).status
     for token in (MIRA, TOM):
@@ -58,7 +58,7 @@ def test_linking_twice(fresh: LocalPlexController) -> None:
 
 
 def test_a_pin_s_token_is_its_own(fresh: LocalPlexController) -> None:
-    """Two PINs of one client have two tokens; both live."""
+    """Two PINs of one client have two tokens; both are valid."""
     tokens = []
     for _ in range(2):
         made = create(fresh.url)
@@ -73,7 +73,7 @@ WRONG_CODES = ["ZZZZ!", "x" * 25, "X" * 25, "%00", "%EF%BC%A8%EF%BC%97QK", "H7Q"
 
 @pytest.mark.parametrize("code", WRONG_CODES)
 def test_wrong_codes(plex: LocalPlexController, clock: Clock, code: str) -> None:
-    """What is no code, and a code of nobody, are 404 with code 1020."""
+    """A malformed and an unknown code are 404 with code 1020."""
     clock.now += 1000  # earlier attempts are forgotten
     assert over(link(plex.url, code))
 
@@ -81,7 +81,7 @@ def test_wrong_codes(plex: LocalPlexController, clock: Clock, code: str) -> None
 @given(code=st.text(max_size=30))
 @examples(40)
 def test_any_text_as_a_code(plex: LocalPlexController, clock: Clock, code: str) -> None:
-    """Whatever is sent as a code is refused as 404, 400 where it is empty: never an error, never a link."""
+    """Any other code is 404, an empty one 400: never an error, never a link."""
     clock.now += 1000
     body = json.dumps({"code": code})
     given = JSON | {"X-Plex-Token": MIRA, "Content-Type": "application/json"}

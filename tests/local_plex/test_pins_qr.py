@@ -1,4 +1,4 @@
-"""The QR picture of a PIN: a PNG that leads a camera to where the PIN is approved. Pictures are read by hand here."""
+"""The QR code of a PIN: a PNG with the URL of the page to approve it. Its pixels are read here."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_reading_by_hand_can_fail(fresh: LocalPlexController) -> None:
 
 
 def test_a_typed_code(fresh: LocalPlexController) -> None:
-    """The picture of a code to be typed leads to the link page with the code in it; nobody is asked for."""
+    """The picture of a short code leads to the link page with the code; it needs no token."""
     made = create(fresh.url)
     assert leads_to(f"{fresh.url}/link?pin={made['code']}") == modules(picture(fresh.url, made["code"]))
 
@@ -81,7 +81,7 @@ def test_a_strong_code(fresh: LocalPlexController) -> None:
 
 
 def test_where_a_pin_says_it_is(fresh: LocalPlexController) -> None:
-    """`qr` in a PIN's body is the address of its picture."""
+    """`qr` in a PIN's body is the URL of its picture."""
     made = create(fresh.url)
     found = ask(fresh.url, "GET", urlsplit(made["qr"]).path)
     assert (200, f"{fresh.url}/api/v2/pins/qr/{made['code']}") == (found.status, made["qr"])
@@ -110,7 +110,7 @@ HOSTS = [
 
 @every(("host", "base"), HOSTS)
 def test_what_a_host_makes_of_it(plex: LocalPlexController, host: str, base: str) -> None:
-    """The address is the one that was asked, if it looks like one; under Plex's names, and else, it is plex.tv's."""
+    """The URL has the requested host, if it is well-formed; under Plex's names and otherwise it is plex.tv's."""
     made: Any = ask(plex.url, "POST", "/api/v2/pins", {**JSON, "Host": host.encode().decode("latin-1")})
     if made.status == 400 and not made.headers.get("x-request-id"):
         return  # the listener itself refused the Host
@@ -118,7 +118,7 @@ def test_what_a_host_makes_of_it(plex: LocalPlexController, host: str, base: str
 
 
 def test_under_plex_s_own_names(fresh: LocalPlexController) -> None:
-    """Who came by plex.tv is led to plex.tv's pages: what leads it here leads the camera's owner too."""
+    """A client that used plex.tv gets plex.tv's pages: the user's camera is redirected here in the same way."""
     typed, strong = create(fresh.url), create(fresh.url, "?strong=true")
     assert leads_to(f"https://plex.tv/link?pin={typed['code']}") == modules(
         picture(fresh.url, typed["code"], Host="plex.tv")
@@ -130,7 +130,7 @@ def test_under_plex_s_own_names(fresh: LocalPlexController) -> None:
 
 
 def test_as_long_as_the_pin_lives(start: Start) -> None:
-    """A linked PIN still has its picture, one that is over has none."""
+    """A linked PIN still has its picture, an expired one has none."""
     clock = Clock()
     plex = start(clock=clock)
     made = create(plex.url)
@@ -142,6 +142,6 @@ def test_as_long_as_the_pin_lives(start: Start) -> None:
 
 @pytest.mark.parametrize("code", ["ZZZZ", "!!!!", "x" * 25, "%00", "a" * 3000, "..%5C..", "h7qk"])
 def test_codes_of_nobody(plex: LocalPlexController, code: str) -> None:
-    """A code of no PIN has no picture: 404 with code 1020, in XML where nothing is asked for."""
+    """An unknown code has no picture: 404 with code 1020, in XML by default."""
     assert over(ask(plex.url, "GET", f"/api/v2/pins/qr/{code}", JSON))
     assert re.search(b'<error code="1020"', ask(plex.url, "GET", f"/api/v2/pins/qr/{code}").body)

@@ -30,7 +30,7 @@ def racers() -> dict[str, Any]:
 
 
 def test_of_64_that_link_at_once_one_wins(tmp_path: Path) -> None:
-    """Exactly one of 64 is told 204 in each round, the others 404; the PIN's token is the winner's, nobody else's."""
+    """Exactly one of 64 gets 204 in each round, the others 404; the PIN's token is the winner's."""
     clock = Clock()
     database = f"sqlite:///{tmp_path}/plex.db"
     with local_plex(racers(), db=database, clock=clock) as plex, ThreadPoolExecutor(RACERS) as pool:

@@ -1,4 +1,4 @@
-"""What an account can reach, in the present form and the older ones: servers, players, tokens and what marks them."""
+"""The resources of an account, in the current form and the older ones: servers, players, tokens and flags."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def older(url: str, path: str = "/api/resources", token: str = MIRA, **headers: 
 
 
 def test_players_are_resources_too(plex: LocalPlexController) -> None:
-    """Devices that provide a player or client come after the servers, without token and addresses.
+    """Devices that provide a player or client follow the servers, without token and addresses.
 
     What only servers say is missing; a plain application is not listed, nor is a device that only controls others.
     """
@@ -81,7 +81,7 @@ def test_players_are_resources_too(plex: LocalPlexController) -> None:
 
 
 def test_no_boolean_is_empty_in_xml(plex: LocalPlexController) -> None:
-    """python-plexapi refuses a boolean that is neither 0 nor 1: each there is one, also of players."""
+    """python-plexapi refuses a boolean other than 0 and 1: each one is valid, also of players."""
     answer = ask(plex.url, "GET", "/api/v2/resources", {"X-Plex-Token": MIRA, "X-Plex-Client-Identifier": "x"})
     assert ("resources", 4) == (answer.xml.tag, len(answer.xml))
     for resource in answer.xml:
@@ -94,7 +94,7 @@ def test_no_boolean_is_empty_in_xml(plex: LocalPlexController) -> None:
 
 
 def test_the_token_of_each_server(plex: LocalPlexController) -> None:
-    """Owned: the very token that asked, also a device's; shared: that share's; nobody is told any other."""
+    """Owned: the token that asked, also a device's; shared: that share's; nobody gets any other."""
     token = signed_in(plex.url)
     for asking in (MIRA, token):
         tokens = {
@@ -105,7 +105,7 @@ def test_the_token_of_each_server(plex: LocalPlexController) -> None:
 
 
 def test_a_servers_own_token_is_told_no_other(start: Start) -> None:
-    """A media server's own token is told itself for that server, and none for the owner's others and for shares."""
+    """A media server's token is listed for that server, and no token for the owner's others and for shares."""
     world = small(token=ATTICS_OWN)
     plex = start(world=world, clock=Clock())
     tokens = {
@@ -163,7 +163,7 @@ def test_the_older_form_is_xml_whatever_is_accepted(plex: LocalPlexController, p
 
 
 def test_the_oldest_form(plex: LocalPlexController) -> None:
-    """`/pms/servers.xml` lists servers only, each with one address."""
+    """`/pms/servers.xml` lists only servers, each with one address."""
     container = older(plex.url, "/pms/servers.xml")
     assert (["Server"] * 3, "3") == ([each.tag for each in container], container.get("size"))
     attic, _shed, toms = container
@@ -188,7 +188,7 @@ def test_the_oldest_form(plex: LocalPlexController) -> None:
 
 @pytest.mark.parametrize("status", [422, 401])
 def test_a_dead_token_on_the_older_forms(start: Start, status: int) -> None:
-    """422 "Invalid token" in XML without a code, or 401 where the world says so; nobody is told a server."""
+    """422 "Invalid token" in XML without a code, or 401 if the world says so; no server is listed."""
     plex = start({"legacy_dead_token": status}, world=small())
     for path in (*OLDER, "/pms/servers.xml", "/devices.xml"):
         answers = [
@@ -216,7 +216,7 @@ def test_what_is_included_is_0_or_1(plex: LocalPlexController, path: str) -> Non
 
 
 def test_ipv6_addresses_are_listed_where_asked_for(start: Start) -> None:
-    """A server that answers on IPv6 alone has no address for who does not include those."""
+    """A server with only an IPv6 address has none for a client that does not include those."""
     plex = start(world=small(), host="::1")
     uri = plex.media_server("Attic").url
     assert uri.startswith("http://[::1]:")
@@ -228,7 +228,7 @@ def test_ipv6_addresses_are_listed_where_asked_for(start: Start) -> None:
 
 
 def test_servers_of_the_home_are_marked(start: Start) -> None:
-    """`home` is true for the server of another member of the same Home, and false for one's own and for others'."""
+    """`home` is true for servers of other members of the Home, and false for own and other servers."""
     plex = start(world=family())
     marks = {token: {each["name"]: each["home"] for each in listed(plex.url, token)} for token in (MIRA, TOM, VERA)}
     assert {"Attic": False, "Toms": True} == marks[MIRA]
@@ -239,7 +239,7 @@ def test_servers_of_the_home_are_marked(start: Start) -> None:
 
 
 def test_a_removed_device_loses_whom_it_switched_to(start: Start) -> None:
-    """S6: what a device got by switching to a Home user ends with the device: it could switch back otherwise (ours)."""
+    """S6: a token of a device's switch ends with the device, which could switch back otherwise (assumed)."""
     plex = start(world=family())
     token = signed_in(plex.url, **{"X-Plex-Client-Identifier": "demo-client-7c1f"})
     pips = switch(plex.url, "pip", who=token).json["authToken"]
@@ -252,7 +252,7 @@ def test_a_removed_device_loses_whom_it_switched_to(start: Start) -> None:
 
 
 def test_a_share_in_the_list_opens_that_server_alone(plex: LocalPlexController) -> None:
-    """What is listed for tom opens Attic and nothing else; a token of the list is never printed elsewhere."""
+    """Tom's listed token works on Attic only, and is never printed elsewhere."""
     assert [200, 401, 401] == [
         get(plex.media_server(name).url, "/", TOM_ON_ATTIC).status for name in ("Attic", "Shed", "Toms")
     ]
@@ -276,7 +276,7 @@ def test_the_older_lists_may_be_empty(start: Start) -> None:
 
 
 def test_cors_may_be_missing(start: Start, plex: LocalPlexController) -> None:
-    """With `cors = "none"` neither preflights, answers nor refusals let pages of other origins read them."""
+    """With `cors = "none"` no preflight, reply or refusal allows pages of other origins to read it."""
     without = start({"cors": "none"}, world=small())
     field = "access-control-allow-origin"
     for url, expected in ((plex.url, ["*"] * 3), (without.url, [None] * 3)):

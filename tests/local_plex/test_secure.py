@@ -1,4 +1,4 @@
-"""A local Plex that answers https beside http, each on every port."""
+"""A local Plex that speaks HTTPS and HTTP on each port."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_every_port_speaks_both(stage: Stage) -> None:
 
 
 def test_https_addresses_are_listed_for_who_asks(stage: Stage) -> None:
-    """With includeHttps=1 the address is the https one below plex.direct, else plain http, on the one port."""
+    """With includeHttps=1 the URL is HTTPS below plex.direct, otherwise plain HTTP, on the same port."""
     port = stage.plex.media_server("Attic").port
     for query, uri in (
         ("?includeHttps=1", f"https://127-0-0-1.68dff64cefbaedb2011a916d24f43b47.plex.direct:{port}"),
@@ -120,12 +120,12 @@ def test_one_certificate_has_every_name(stage: Stage) -> None:
 
 
 def test_the_client_s_own_address_is_seen(stage: Stage) -> None:
-    """Nothing stands between: what plex.tv says of a client's address is true by https, too."""
+    """There is no proxy in between: plex.tv sees the client's own address over HTTPS, too."""
     assert (200, "127.0.0.1") == asked(stage.tls(stage.port, "plex.tv"), "/:/ip")
 
 
 def test_who_trusts_somebody_else_gets_nothing(stage: Stage) -> None:
-    """A client that does not know the authority breaks off, and the next one is answered."""
+    """A client that does not trust the authority disconnects, and the next one gets a reply."""
     with pytest.raises(ssl.SSLCertVerificationError), stage.connect(stage.port) as plain:
         ssl.create_default_context(
             cadata=issue_certificate(["plex.tv"], datetime.now(UTC)).authority.decode()
@@ -143,7 +143,7 @@ def closed(connection: socket.socket) -> bool:
 
 @pytest.mark.parametrize("said", [b"", b"\x16", b"\x16\x03\x01\x00\x10" + b"x" * 16])
 def test_who_cannot_decide_is_let_go(tmp_path: Path, said: bytes) -> None:
-    """Silence, half a handshake and none at all end within the time that a head may take."""
+    """A silent client and an incomplete or malformed handshake are closed within the time for a head."""
     stage = Stage(tmp_path, Settings(head_seconds=0.05))
     with stage.plex.run_in_thread(), stage.connect(stage.port) as client:
         client.sendall(said)
@@ -153,7 +153,7 @@ def test_who_cannot_decide_is_let_go(tmp_path: Path, said: bytes) -> None:
 
 
 def test_so_many_may_be_undecided(tmp_path: Path) -> None:
-    """Beyond the number of connections a further silent one is closed at once, and those that speak get in after."""
+    """Beyond the limit, a further silent connection is closed at once, and active ones are accepted later."""
     stage = Stage(tmp_path, Settings(max_connections=2))
     with stage.plex.run_in_thread(), ExitStack() as clients:
         silent = [clients.enter_context(stage.connect(stage.port)) for _ in range(2)]
@@ -163,7 +163,7 @@ def test_so_many_may_be_undecided(tmp_path: Path) -> None:
 
 
 def test_it_ends_beside_the_undecided(tmp_path: Path) -> None:
-    """Silent clients and half a handshake do not keep it from ending."""
+    """Silent clients and an incomplete handshake do not delay the end."""
     stage, began = Stage(tmp_path), time.monotonic()
     with ExitStack() as clients:
         with stage.plex.run_in_thread():
@@ -175,7 +175,7 @@ def test_it_ends_beside_the_undecided(tmp_path: Path) -> None:
 
 
 def test_a_client_that_goes_away_early(stage: Stage) -> None:
-    """One that says nothing and closes is forgotten."""
+    """A client that sends nothing and disconnects leaves nothing behind."""
     for _ in range(3):
         stage.connect(stage.port).close()
     assert 200 == asked(stage.connect(stage.port), "/:/ip")[0]

@@ -1,4 +1,4 @@
-"""Signing in with a password: what is told to whom, what it costs, and what each code is good for."""
+"""Signing in with a password: what is revealed to whom, what it costs, and what each code is good for."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ def refused(code: int, status: int = 401) -> tuple[int, int]:
 
 
 def test_sign_in(plex: LocalPlexController) -> None:
-    """A right password gives 201 and the account with a new token, past subscriptions and trials; the token works."""
+    """A right password returns 201 and the account with a new token, with subscriptions and trials; the token works."""
     answer = sign_in(plex.url, "tom", PASSWORDS["tom"])
     assert (201, "tom", [], []) == (
         answer.status,
@@ -80,7 +80,7 @@ WRONG = [
 def test_refused_sign_ins_cost_one_verification(
     plex: LocalPlexController, login: str, password: str, fields: Any, code: int
 ) -> None:
-    """S3: whatever is wrong, one argon2 verification is made, and what is wrong is told only behind the password."""
+    """S3: any error costs one argon2 verification, and only a client with the password learns what is wrong."""
     before = verifications(plex)
     answer = sign_in(plex.url, login, password, **fields)
     assert (refused(code), 1) == (code_of(answer), verifications(plex) - before)
@@ -197,7 +197,7 @@ BODIES = [
 
 @every(("kind", "body", "status"), BODIES)
 def test_bodies(plex: LocalPlexController, kind: str, body: str, status: int | tuple[int, ...]) -> None:
-    """A form and a JSON object are taken; anything else, broken or too long, is 400 with code 1004, never an error."""
+    """A form and a JSON object are accepted; anything else, malformed or too long, is 400 with code 1004."""
     before = verifications(plex)
     answer = ask(plex.url, "POST", PATH, {**FORM, "Accept": "application/json", "Content-Type": kind}, body)
     assert answer.status in (status if isinstance(status, tuple) else (status,)), answer.body
@@ -206,14 +206,14 @@ def test_bodies(plex: LocalPlexController, kind: str, body: str, status: int | t
 
 
 def test_login_and_password_are_read_from_the_body_alone(plex: LocalPlexController) -> None:
-    """A password in the query would end in logs: it is not looked at."""
+    """A password in the query, which would end up in logs, is ignored."""
     answer = ask(plex.url, "POST", f"{PATH}?login=tom&password=rainy-harbour-17", FORM, "")
     assert 400 == answer.status
 
 
 @pytest.mark.usefixtures("costly_hashes")
 def test_too_many_sign_ins_are_told_to_come_back(start: Start) -> None:
-    """Beyond what can be hashed soon the answer is 503 with `Retry-After: 1`, and token checks go on."""
+    """If there is too much to hash, the reply is 503 with `Retry-After: 1`, and token checks continue."""
     plex, gate = start(), Barrier(24)
 
     def attempt(_number: int) -> Answered:
@@ -229,7 +229,7 @@ def test_too_many_sign_ins_are_told_to_come_back(start: Start) -> None:
 
 
 def test_the_device_is_noted(start: Start, tmp_path: Path) -> None:
-    """What a client says of itself is kept with its token, one row per account and client identifier."""
+    """A client's description is stored with its token, one row per account and client identifier."""
     plex = start(db=f"sqlite:///{tmp_path}/plex.db")
     said = {
         "X-Plex-Product": "Demo App",
@@ -268,7 +268,7 @@ def test_no_secret_is_logged_or_stored(start: Start, tmp_path: Path, caplog: pyt
 
 
 def test_a_world_s_own_hash_is_kept(start: Start, tmp_path: Path) -> None:
-    """A bare argon2id hash of a world is verified and kept as it is."""
+    """A plain argon2id hash in a world is verified and stored unchanged."""
     from argon2 import PasswordHasher
 
     from tests.local_plex.asking import world

@@ -1,4 +1,4 @@
-"""What ends a token: a sign-out, a new sign-in, its time; from when on, and what becomes of the device."""
+"""What ends a token: a sign-out, a new sign-in, its expiry; from when on, and what happens to the device."""
 
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ def devices(url: str, token: str) -> dict[str, str | None]:
 
 @pytest.mark.parametrize("kept", ["memory", "file"])
 def test_a_sign_out_ends_this_token_only(start: Start, tmp_path: Path, kept: str) -> None:
-    """S6: 204 without body; from then on that token is dead everywhere, and every other one of the account lives."""
+    """S6: 204 without body; from then on that token is dead everywhere, and every other one of the account is valid."""
     plex = start(db=f"sqlite:///{tmp_path / 'plex.db'}" if kept == "file" else None)
     first, second = new_token(plex.url), new_token(plex.url)
     answer = sign_out(plex.url, first)
@@ -45,7 +45,7 @@ def test_a_sign_out_ends_this_token_only(start: Start, tmp_path: Path, kept: str
 
 
 def test_a_dead_token_cannot_sign_out(start: Start) -> None:
-    """A dead token, none, and a server's shared one are 401 with code 1001."""
+    """A dead, a missing and a share's token are 401 with code 1001."""
     plex = start()
     token = new_token(plex.url)
     sign_out(plex.url, token)
@@ -56,7 +56,7 @@ def test_a_dead_token_cannot_sign_out(start: Start) -> None:
 
 
 def test_no_client_identifier_is_needed(start: Start) -> None:
-    """A sign-out with nothing but a token works (observed), as does one that sends it as query."""
+    """A sign-out with only a token works (observed), also in the query."""
     plex = start()
     token = new_token(plex.url)
     assert 204 == ask(plex.url, "DELETE", f"/api/v2/users/signout?X-Plex-Token={token}").status
@@ -64,7 +64,7 @@ def test_no_client_identifier_is_needed(start: Start) -> None:
 
 
 def test_a_known_token_of_the_world(start: Start, tmp_path: Path) -> None:
-    """A world's token that signed out stays dead, also after the next start with the same world."""
+    """A token of the world stays dead after its sign-out, also after the next start with the same world."""
     db = f"sqlite:///{tmp_path / 'plex.db'}"
     with local_plex(world(), db=db) as before:
         assert 204 == sign_out(before.url, MIRA).status
@@ -72,7 +72,7 @@ def test_a_known_token_of_the_world(start: Start, tmp_path: Path) -> None:
 
 
 def test_the_device_of_a_sign_out(start: Start) -> None:
-    """The device's row stays without token; another's is untouched."""
+    """The device's row stays without a token; other rows are unchanged."""
     plex = start()
     token, other = new_token(plex.url, "demo-one"), new_token(plex.url, "demo-two")
     assert 204 == sign_out(plex.url, token).status
@@ -82,7 +82,7 @@ def test_the_device_of_a_sign_out(start: Start) -> None:
 
 
 def test_a_plain_sign_in_does_not_end(start: Start) -> None:
-    """Without `rememberMe` a token lives on, whatever `rememberExpiresAt` says."""
+    """Without `rememberMe` a token stays valid, whatever `rememberExpiresAt` says."""
     clock = Clock()
     plex = start(clock=clock)
     answer = sign_in(plex.url, "tom", PASSWORDS["tom"]).json
@@ -93,7 +93,7 @@ def test_a_plain_sign_in_does_not_end(start: Start) -> None:
 
 
 def test_a_jwt_signs_out(start: Start) -> None:
-    """S6: a JWT ends like any token; its device's key stays, and another JWT can be had."""
+    """S6: a JWT ends like any token; its device's key stays, and can get another JWT."""
     clock = Clock()
     plex = start(clock=clock)
     key, _ = registered(plex.url)

@@ -1,4 +1,4 @@
-"""From where in a request a token is taken. Which kind is taken on which route is in tests/security/test_matrix.py."""
+"""Where in a request a token may be. Which kind is accepted on which route is in tests/security/test_matrix.py."""
 
 from urllib.parse import urlencode
 
@@ -7,7 +7,7 @@ from ticketstub.testing import LocalPlexController
 
 
 def test_an_account_sees_its_own_things_only(plex: LocalPlexController) -> None:
-    """S21: nobody is told another's account, server or token."""
+    """S21: no account sees another's account, server or token."""
     mira, tom = (get(plex.url, "/api/v2/resources", token).json for token in (MIRA, TOM))
     assert {MIRA, MIRA_ON_TOMS} == {each["accessToken"] for each in mira}
     assert {TOM, TOM_ON_ATTIC} == {each["accessToken"] for each in tom}
@@ -33,7 +33,7 @@ def test_where_a_token_is_read_from(plex: LocalPlexController) -> None:
 
 
 def test_a_token_is_read_from_nowhere_else(plex: LocalPlexController, attic: str) -> None:
-    """Not from a cookie, an Authorization header, the path, a body on a media server, or other parameters."""
+    """Not in a cookie, an Authorization field, the path, a body on a media server, or other parameters."""
     for headers in (
         {"Cookie": f"X-Plex-Token={MIRA}; authToken={MIRA}"},
         {"Authorization": f"Bearer {MIRA}"},
@@ -49,7 +49,7 @@ def test_a_token_is_read_from_nowhere_else(plex: LocalPlexController, attic: str
 
 
 def test_parameters_are_read_from_header_query_and_form(plex: LocalPlexController) -> None:
-    """The client identifier may stand in any of the three, with the names' case free in the header alone."""
+    """The client identifier may be in any of the three; the name's case is free in the header only."""
     form, path = "login=tom&password=rainy-harbour-17", "/api/v2/users/signin"
     identifier = "X-Plex-Client-Identifier"
     assert 201 == ask(plex.url, "POST", path, FORM | {identifier.lower(): "x"}, form).status
@@ -64,7 +64,7 @@ def test_parameters_are_read_from_header_query_and_form(plex: LocalPlexControlle
 
 
 def test_a_form_in_the_body_of_a_get(plex: LocalPlexController) -> None:
-    """It counts as parameters, as Plex's own guide sends them: the token, the client, and what a call takes."""
+    """A form in a GET counts as parameters, as Plex's own guide sends them: token, client, and a call's own."""
     said = urlencode({"X-Plex-Token": MIRA, "X-Plex-Client-Identifier": "a", "X-Plex-Product": "Guide"})
     assert "mira_quill" == ask(plex.url, "GET", "/api/v2/user", FORM, said).json["username"]
     assert 200 == ask(plex.url, "HEAD", "/api/v2/user", FORM, said).status
@@ -77,7 +77,7 @@ def test_a_form_in_the_body_of_a_get(plex: LocalPlexController) -> None:
 
 
 def test_what_a_call_takes_in_the_form_of_a_get(plex: LocalPlexController, attic: str) -> None:
-    """A call's own parameters count there too, behind those of the query, on plex.tv and on media servers."""
+    """A call's own parameters may be there too, after those of the query, on plex.tv and on media servers."""
     headers = FORM | {"X-Plex-Token": MIRA, "X-Plex-Client-Identifier": "a"}
     both = "type=delegation&scope=all"
     assert 200 == ask(attic, "GET", "/security/token", headers, both).status
@@ -88,7 +88,7 @@ def test_what_a_call_takes_in_the_form_of_a_get(plex: LocalPlexController, attic
 
 
 def test_the_form_of_a_get_is_bounded(plex: LocalPlexController) -> None:
-    """It may be as long as any body, and the connection goes on after it."""
+    """It may be as long as any body, and the connection stays open."""
     headers = FORM | {"X-Plex-Token": MIRA}
     assert 413 == ask(plex.url, "GET", "/api/v2/user", headers, "x=" + "y" * 17_000).status
     assert 400 == ask(plex.url, "GET", "/api/v2/user", headers, "x=%zz").status
@@ -101,7 +101,7 @@ def test_the_form_of_a_get_is_bounded(plex: LocalPlexController) -> None:
 
 
 def test_a_slash_at_the_end(attic: str) -> None:
-    """A path with a slash at its end is the same on a media server, also where no token is asked for."""
+    """A trailing slash makes no difference on a media server, even without a token."""
     assert 200 == get(attic, "/identity/").status
     for path in ("/library/sections/", "/accounts/", "/security/token/?type=delegation&scope=all", "/clients/"):
         assert (401, 200) == (get(attic, path).status, get(attic, path, MIRA).status)

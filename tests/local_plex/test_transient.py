@@ -1,4 +1,4 @@
-"""Transient tokens: whose rights they have, and everything that ends them."""
+"""Transient tokens: their rights, and everything that ends them."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def alive(url: str, token: str) -> bool:
 
 
 def test_same_access_as_the_token_that_made_it(attic: str) -> None:
-    """The owner's may ask about sources, a shared user's may not, and one made by another has what that one had."""
+    """The owner's token gets sources, a guest's does not, and a derived token has the rights of its origin."""
     owners, shared = transient(attic, MIRA), transient(attic, TOM_ON_ATTIC)
     again, shared_again = transient(attic, owners), transient(attic, shared)
     statuses = [get(attic, SOURCE, token).status for token in (owners, again, shared, shared_again)]
@@ -29,7 +29,7 @@ def test_same_access_as_the_token_that_made_it(attic: str) -> None:
 
 
 def test_the_token_of_a_source_is_one_too(attic: str) -> None:
-    """What `/security/resources` hands out is a transient token with the caller's rights, and not the caller's own."""
+    """`/security/resources` returns a transient token with the caller's rights, not the caller's own token."""
     token = get(attic, SOURCE, MIRA).json["MediaContainer"]["Device"]["accessToken"]
     assert token.startswith("transient-")
     assert alive(attic, token)
@@ -37,7 +37,7 @@ def test_the_token_of_a_source_is_one_too(attic: str) -> None:
 
 
 def test_it_ends_after_48_hours(start: Start) -> None:
-    """S16: alive a second before 48 hours are over, dead then and a second later."""
+    """S16: valid a second before 48 hours have passed, and not at that time or later."""
     clock = Clock()
     attic = start(clock=clock).media_server("Attic").url
     token = transient(attic, MIRA)
@@ -51,7 +51,7 @@ def test_it_ends_after_48_hours(start: Start) -> None:
 
 
 def test_one_made_by_another_lives_no_longer(start: Start) -> None:
-    """S16: neither asking for another nor asking about a source makes a transient token live longer."""
+    """S16: neither a further token nor a source extends the life of a transient token."""
     clock = Clock()
     attic = start(clock=clock).media_server("Attic").url
     first = transient(attic, MIRA)
@@ -78,7 +78,7 @@ def test_it_ends_with_the_server(tmp_path: Path, start: Start) -> None:
 
 
 def test_it_ends_with_the_token_it_was_made_from(start: Start) -> None:
-    """A transient token dies with the account's token behind it, also through another one, though its time is left."""
+    """A transient token ends with the account's token behind it, also through another transient one."""
     clock = Clock()
     plex = start(clock=clock)
     attic = plex.media_server("Attic").url
@@ -92,14 +92,14 @@ def test_it_ends_with_the_token_it_was_made_from(start: Start) -> None:
 
 
 def test_it_is_one_server_s_own(plex: LocalPlexController, attic: str) -> None:
-    """It works on the server that made it alone: not on another of the same owner, not on plex.tv."""
+    """It works only on the server that issued it: not on another of the same owner, not on plex.tv."""
     token = transient(attic, MIRA)
     assert not alive(plex.media_server("Documented").url, token)
     assert 401 == get(plex.url, "/api/v2/user", token).status
 
 
 def test_there_are_so_many_and_no_more(start: Start) -> None:
-    """A crowd of them is refused (503) and ends none that lives; those whose time is over make room."""
+    """Too many are refused (503), and no valid one ends; expired ones make room."""
     clock = Clock()
     attic = start(clock=clock, settings=Settings(max_transient_tokens=3)).media_server("Attic").url
     tokens = [transient(attic, MIRA) for _ in range(3)]
@@ -111,7 +111,7 @@ def test_there_are_so_many_and_no_more(start: Start) -> None:
 
 
 def test_one_that_is_ended_makes_room() -> None:
-    """One that is ended before its time, or over, is counted no longer."""
+    """A revoked or expired token no longer counts."""
     tokens = TransientTokens(InstanceKeys.create_ephemeral(), 1)
     first = tokens.issue(b"a", expires_at=100, now=0)
     assert tokens.revoke(first.reveal(), 1)
@@ -122,7 +122,7 @@ def test_one_that_is_ended_makes_room() -> None:
 
 
 def test_expired_ones_make_room_whichever_they_are() -> None:
-    """Room is made by what is over, wherever it stands, not by what is oldest."""
+    """Expired tokens make room, whatever their age; the oldest do not."""
     tokens = TransientTokens(InstanceKeys.create_ephemeral(), 2)
     long, short = tokens.issue(b"a", expires_at=100, now=0), tokens.issue(b"a", expires_at=10, now=0)
     with pytest.raises(ServerError):

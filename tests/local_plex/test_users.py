@@ -1,4 +1,4 @@
-"""Other people and their media servers, as the caller is told of them."""
+"""Other people and their media servers, as the caller sees them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def in_xml(url: str, path: str, who: str = "mira", **headers: str) -> Any:
 @pytest.mark.parametrize("path", ["/api/users", "/api/users/"])
 @pytest.mark.parametrize("accept", ["*/*", "application/json"])
 def test_users(url: str, path: str, accept: str) -> None:
-    """Friends and Home users in XML, whatever is accepted, with and without slash, by a token alone."""
+    """Friends and Home users, always in XML, with and without trailing slash, by a token alone."""
     root = in_xml(url, path, Accept=accept)
     assert ("MediaContainer", "5", "5") == (root.tag, root.get("size"), root.get("totalSize"))
     assert ["Tom & <Co>", "elsa", "Pip", "Bo", "vera"] == [user.get("title") for user in root]
@@ -90,7 +90,7 @@ def test_users(url: str, path: str, accept: str) -> None:
 
 
 def test_booleans_are_booleans(url: str) -> None:
-    """Clients raise on an empty boolean and re-request for ever on a size that is no number: every one is right."""
+    """Clients raise for an empty boolean and repeat for ever for a malformed size: every one is valid."""
     booleans = ["protected", "home", "restricted", "allowSync", "allowCameraUpload", "allowChannels"]
     booleans += ["allLibraries", "owned", "pending"]
     for path in ("/api/users", f"/api/servers/{ATTIC}/shared_servers", "/api/servers", "/api/home/users"):
@@ -101,7 +101,7 @@ def test_booleans_are_booleans(url: str) -> None:
 
 
 def test_everybody_has_their_own_users(url: str) -> None:
-    """Whoever shares with somebody is their friend; shares of a third one's servers are told to nobody."""
+    """Accounts that share a server are friends; shares of a third account's servers are not listed."""
     known: dict[str, dict[str, list[str]]] = {
         who: {user.get("username"): [each.get("name") for each in user] for user in in_xml(url, "/api/users", who)}
         for who in ("tom", "vera", "nils")
@@ -130,7 +130,7 @@ def test_friends(url: str) -> None:
 
 
 def test_friends_have_the_members_of_recorded_answers(url: str) -> None:
-    """Each friend has every observed member in its order; `restrictionProfile` those of the Home alone."""
+    """Each friend has every observed member in order; `restrictionProfile` only for members of the Home."""
     found = {each["id"]: each for each in call(url, "GET", "/api/v2/friends").json}
     members = "status sharingSettings sharedServers sharedSources id uuid title username email friendlyName thumb"
     outside = [*members.split(), "restricted", "home"]
@@ -160,7 +160,7 @@ def test_shared_servers_of_friends_are_always_empty(url: str) -> None:
     ("status", "count"), [("accepted", 5), ("pending_sent,accepted", 5), ("", 5), ("pending_received", 0), ("odd", 0)]
 )
 def test_friends_by_status(url: str, status: str, count: int) -> None:
-    """`?status=` chooses; here everybody is accepted."""
+    """`?status=` filters; here all are accepted."""
     assert count == len(call(url, "GET", f"/api/v2/friends?status={status}").json)
 
 
@@ -172,14 +172,14 @@ def test_friends_in_xml(url: str) -> None:
 
 
 def test_removing_a_friend_is_gone(url: str) -> None:
-    """Observed since 2024: 410, whoever it is; nothing changes."""
+    """Observed since 2024: 410 for every friend; nothing changes."""
     answer = call(url, "DELETE", f"/api/friends/{IDS['vera']}")
     assert (410, GONE) == (answer.status, answer.body)
     assert 5 == len(in_xml(url, "/api/users"))
 
 
 def test_shared_servers(url: str) -> None:
-    """An owner is told each guest's own token, in XML, and it is the one that works there."""
+    """An owner gets each guest's token, in XML, and it works on the server."""
     root = in_xml(url, f"/api/servers/{ATTIC}/shared_servers", Accept="application/json")
     assert ("MediaContainer", "2", ATTIC) == (root.tag, root.get("size"), root.get("machineIdentifier"))
     assert {str(IDS["tom"]): TOM_ON_ATTIC, str(IDS["vera"]): VERA_ON_ATTIC} == {
@@ -194,7 +194,7 @@ def test_shared_servers(url: str) -> None:
 
 @pytest.mark.parametrize("who", ["tom", "vera", "nils", "pip"])
 def test_shared_servers_are_the_owners(url: str, who: str) -> None:
-    """S21: another's server is not there (404) whether one may use it or not, nor is one that does not exist."""
+    """S21: another account's server is 404, whether the caller may use it or not, as is an unknown one."""
     for identifier in (ATTIC, "f" * 40, "x"):
         answer = ask(url, "GET", f"/api/servers/{identifier}/shared_servers", {"X-Plex-Token": TOKENS[who]})
         said = answer.xml.findtext("error")
@@ -203,7 +203,7 @@ def test_shared_servers_are_the_owners(url: str, who: str) -> None:
 
 
 def test_shared_servers_by_a_guests_token(url: str) -> None:
-    """S15: a share's token does not open it."""
+    """S15: a share's token is refused."""
     for token in (TOM_ON_ATTIC, VERA_ON_ATTIC):
         assert 422 == ask(url, "GET", f"/api/servers/{ATTIC}/shared_servers", {"X-Plex-Token": token}).status
 
@@ -231,7 +231,7 @@ def test_servers(url: str, plex: LocalPlexController) -> None:
 
 
 def test_one_server(url: str, plex: LocalPlexController) -> None:
-    """`/api/v2/servers/{id}` tells about one that the caller reaches, without its token."""
+    """`/api/v2/servers/{id}` returns a server that the caller can use, without its token."""
     found = call(url, "GET", f"/api/v2/servers/{ATTIC}", "tom").json
     assert {
         "name": "Attic",
@@ -255,7 +255,7 @@ def test_one_server(url: str, plex: LocalPlexController) -> None:
 
 
 def test_shares_of_v2(url: str) -> None:
-    """Shares that were accepted are listed to the owner with who was invited; none waits for anybody."""
+    """Accepted shares are listed for the owner with the guest; none is pending."""
     found = call(url, "GET", "/api/v2/shared_servers/owned/accepted").json
     assert [("Attic", IDS["tom"], "tom"), ("Attic", IDS["vera"], "vera")] == [
         (share["name"], share["invitedId"], share["invited"]["username"]) for share in found
@@ -285,7 +285,7 @@ def test_no_invitations(start: Start, path: str) -> None:
 
 
 def test_a_share_outlives_a_home(start: Start) -> None:
-    """Once a guest's account is out of the Home, its explicit share stays: a Home shares nothing by itself."""
+    """When a guest leaves the Home, its explicit share stays: a Home shares nothing by itself."""
     url = start(world=family()).url
     assert 200 == call(url, "DELETE", f"/api/home/users/{IDS['tom']}").status
     users = {user.get("username"): (user.get("home"), len(user)) for user in in_xml(url, "/api/users")}
@@ -305,7 +305,7 @@ def create(url: str, who: str = "mira", **parameters: object) -> Answered:
 
 
 def test_a_share_is_made(start: Start) -> None:
-    """`POST /api/v2/shared_servers` shares a server with an account or a managed user, who is admitted at once."""
+    """`POST /api/v2/shared_servers` shares a server with an account or a managed user, who can use it at once."""
     plex = start(world=family())
     made = create(plex.url, machineIdentifier=ATTIC, invitedId=IDS["pip"], librarySectionIds=[], settings={})
     assert (201, "Attic", ATTIC, IDS["pip"], True, None, "Pip") == (
@@ -333,7 +333,7 @@ def test_a_share_that_exists_already(url: str, accept: str) -> None:
 
 
 def test_who_cannot_be_given_a_share(url: str) -> None:
-    """Only of one's own server (404), with somebody that there is (404), and not with oneself (403)."""
+    """Only the caller's own server (404), with a known account (404) other than the caller (403)."""
     vera: dict[str, object] = {"invitedId": IDS["vera"]}
     asked: list[tuple[str, dict[str, object], tuple[int, int]]] = [
         ("vera", {"machineIdentifier": ATTIC, "invitedId": IDS["nils"]}, (404, 1002)),

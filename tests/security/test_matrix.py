@@ -198,7 +198,7 @@ def ask(stage: Stage, at: str, route: str, token: str | None) -> Answered:
 
 
 def test_every_route_is_in_the_tables() -> None:
-    """A route that the tables do not name fails here, and so does one that they name and nobody answers."""
+    """A route that is not in the tables fails here, and so does a row without a route."""
     on_plex_tv = {f"{route.method} {route.path_template}" for route in PLEX_TV_ROUTES.list_routes()}
     on_a_server = {
         f"{route.method.replace('*', 'POST')} {route.path_template}" for route in MEDIA_SERVER_ROUTES.list_routes()
@@ -216,7 +216,7 @@ def test_every_kind_is_in_a_column(stage: Stage) -> None:
 
 @pytest.mark.parametrize(("at", "route"), ROWS, ids=lambda text: text)
 def test_each_kind_of_token(stage: Stage, at: str, route: str) -> None:
-    """A token is taken where its kind belongs, and nowhere else; who may not, changes nothing."""
+    """A token is accepted where its kind belongs, and nowhere else; a refused caller changes nothing."""
     wrong = {}
     for column, kinds in COLUMNS[at].items():
         for kind in kinds:
@@ -232,7 +232,7 @@ def test_each_kind_of_token(stage: Stage, at: str, route: str) -> None:
 
 
 def test_the_check_for_changes_can_fail(stage: Stage) -> None:
-    """Whatever is done by who may do it is seen in the rows that a refusal must leave alone."""
+    """What an allowed caller changes is visible in the rows that a refusal must not change."""
     silent = {"POST /users/sign_in"}
     for route, expected in EXPECTED[PLEX_TV].items():
         if route.startswith("GET ") or expected["account"] >= 400 or route in silent:

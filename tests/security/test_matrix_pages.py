@@ -97,13 +97,13 @@ def cookies(stage: Stage) -> dict[str, str]:
 
 
 def test_every_page_is_in_the_table() -> None:
-    """A page that the table does not name fails here."""
+    """A page that is not in the table fails here."""
     assert {f"{method} {path}" for path in PAGES for method in ("GET", "POST")} == EXPECTED.keys()
 
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_each_browser_on_each_page(stage: Stage, column: str) -> None:
-    """A page is open to who is signed in at this browser; a form counts only if it is this browser's own."""
+    """A page is for the account of this browser; a form only works if it is this browser's own."""
     cookie = cookies(stage)[column]
     found, changed = {}, []
     for route in EXPECTED:
@@ -136,7 +136,7 @@ def asked(stage: Stage, route: str, cookie: str, *, foreign: bool) -> str:
 
 
 def test_a_cookie_opens_no_route_of_the_api(stage: Stage) -> None:
-    """A browser that is signed in is nobody to the API, whatever the cookie is called."""
+    """A browser's session means nothing to the API, whatever the cookie's name."""
     value = stage.tokens["cookie"]
     for cookie in (stage.browser.cookie, f"X-Plex-Token={value}", f"X-Plex-Token={stage.tokens['account']}"):
         assert 401 == stage.plex.ask("GET", "/api/v2/user", headers={"Cookie": cookie}).status

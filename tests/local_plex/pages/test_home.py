@@ -36,7 +36,7 @@ def switch(browser: Browser, user: str, **more: str) -> int:
 
 
 def test_who_is_in_the_home(signed_in: Browser) -> None:
-    """Everybody in the Home is listed, with what they are, and asked for a passcode where they have one."""
+    """The page lists all users of the Home with their roles, and asks for a passcode where one is set."""
     page = html(signed_in.get("/account/home"))
     for said in (
         "Quill home",
@@ -51,7 +51,7 @@ def test_who_is_in_the_home(signed_in: Browser) -> None:
 
 
 def test_switching(signed_in: Browser, clock: Clock) -> None:
-    """A switch changes the cookie and who it is for; the one before is dead; a managed user claims nothing."""
+    """A switch changes the cookie and the user; the previous cookie is dead; a managed user claims nothing."""
     before = signed_in.cookie
     assert 303 == switch(signed_in, PIP)
     assert before != signed_in.cookie
@@ -68,14 +68,14 @@ def test_switching(signed_in: Browser, clock: Clock) -> None:
 
 @pytest.mark.parametrize("user", ["10500321", "1", "", "x", "-1"])
 def test_nobody_of_another_home(user: str, signed_in: Browser) -> None:
-    """S21: an account that is not in this Home is not there, whether it exists or not."""
+    """S21: an account outside this Home is not found, whether it exists or not."""
     assert 404 == switch(signed_in, user)
     assert "Account mira_quill" in html(signed_in.get("/account")).text
 
 
 @pytest.mark.parametrize("passcode", ["", "1111", "47110", "\uff14\uff17\uff11\uff11"])
 def test_wrong_passcode(passcode: str, plex: LocalPlexController, clock: Clock) -> None:
-    """A passcode that is missing, wrong or none at all switches nobody."""
+    """A missing, wrong or malformed passcode switches nobody."""
     clock.now += 3600
     browser = Browser(plex).signed_in()
     assert 403 == switch(browser, MAX, passcode=passcode)
@@ -83,7 +83,7 @@ def test_wrong_passcode(passcode: str, plex: LocalPlexController, clock: Clock) 
 
 
 def test_passcodes_are_not_guessed(plex: LocalPlexController, clock: Clock) -> None:
-    """S12: after five wrong ones even the right one waits, and the page says how long."""
+    """S12: after five wrong passcodes even the right one has to wait, and the page says how long."""
     clock.now += 24 * 3600
     browser = Browser(plex).signed_in()
     for _ in range(5):
@@ -95,7 +95,7 @@ def test_passcodes_are_not_guessed(plex: LocalPlexController, clock: Clock) -> N
 
 
 def test_without_a_home(plex: LocalPlexController) -> None:
-    """Who is in no Home is alone, with nobody to switch to."""
+    """An account without a Home is alone, with nobody to switch to."""
     page = Browser(plex).signed_in("tom").page("/account/home")
     assert "Plex Home" in page.text
     assert "tom" in page.text

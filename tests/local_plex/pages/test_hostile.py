@@ -94,14 +94,14 @@ console.log(JSON.stringify(texts.map(host)));
 
 
 def test_corpus_is_large() -> None:
-    """The generator makes more than enough, and some of it is taken."""
+    """The generator makes enough URLs, and some of them are accepted."""
     taken = [text for text in CORPUS if parse_forward_url(text, OWN)]
     assert len(CORPUS) >= 500
     assert 50 < len(taken) < len(CORPUS) / 5
 
 
 def test_only_loopback_and_this_site_are_gone_to_by_themselves() -> None:
-    """S7: whatever is written, the browser is sent on by itself to loopback only, and nothing is added or left out."""
+    """S7: for any URL, the browser is redirected to loopback only, and the URL is not changed."""
     for text in CORPUS:
         forward = parse_forward_url(text, OWN)
         if forward is None:
@@ -116,7 +116,7 @@ def test_only_loopback_and_this_site_are_gone_to_by_themselves() -> None:
 
 @pytest.mark.long
 def test_a_browser_reads_each_address_as_we_do(require: Callable[[str, str], str]) -> None:
-    """S7: the parser that browsers have (WHATWG, here Node's) finds the very host that is shown."""
+    """S7: the parser of browsers (WHATWG, here Node's) finds the host that the page shows."""
     node = require("node", "install Node.js 20 or newer")
     taken = [(text, forward) for text in CORPUS if (forward := parse_forward_url(text, OWN))]
     asked = json.dumps([forward.url for _text, forward in taken])
@@ -140,7 +140,7 @@ def test_a_browser_reads_each_address_as_we_do(require: Callable[[str, str], str
 
 @pytest.mark.parametrize("url", ["https://app.example.test/done?pin=1", "http://app.example.test:8080"])
 def test_another_host_is_shown_and_left_to_by_a_link(url: str, signed_in: Browser, make_pin: MakePin) -> None:
-    """S7: to another host there is a link that says where it leads, and no other way."""
+    """S7: another host gets a link that names it, and no redirect."""
     form = html(signed_in.get(auth(make_pin(), forwardUrl=url))).form("/auth")
     answer = signed_in.post("/auth", form | {"decision": "approve"})
     assert answer.headers["location"].startswith("/auth/done?")
@@ -152,7 +152,7 @@ def test_another_host_is_shown_and_left_to_by_a_link(url: str, signed_in: Browse
 
 
 def test_hrefs_of_the_done_page(signed_in: Browser, make_pin: MakePin) -> None:
-    """S7: no address of the corpus becomes a Location, and only one that was taken a link."""
+    """S7: no URL of the corpus becomes a Location, and only an accepted one becomes a link."""
     for number, text in enumerate(CORPUS[::301]):
         url = text.replace("\x00", "")
         pin = make_pin(client=f"client-{number}")
@@ -182,7 +182,7 @@ NASTY = st.text(st.characters(codec="utf-8"), max_size=200) | st.sampled_from(
 @given(NASTY, NASTY)
 @examples(150)
 def test_names_are_text_and_nothing_else(name: str, product: str) -> None:
-    """S23: whatever a device calls itself, the page has the same elements, and its text says just that."""
+    """S23: whatever a device calls itself, the page has the same elements and shows the name as text."""
     plain = _approval("name", "product")
     found = _approval(name, product)
     assert [tag for tag, _facts in plain.tags] == [tag for tag, _facts in found.tags]

@@ -25,7 +25,7 @@ POLICY = (
 
 @every("path", [*OPEN, *CLOSED])
 def test_headers_of_every_page(path: str, signed_in: Browser) -> None:
-    """S24: a page is not kept, not framed, loads its own style and script only, and lets no other origin read it."""
+    """S24: a page is not cached or framed, loads only its own style and script, and is readable by no other origin."""
     answer = signed_in.get(path)
     fields = answer.headers
     assert POLICY == fields["content-security-policy"]
@@ -41,7 +41,7 @@ def test_headers_of_every_page(path: str, signed_in: Browser) -> None:
 
 @every("path", [*(path for path in OPEN if path != "/sign-in"), *CLOSED])
 def test_every_page_is_a_sound_document(path: str, signed_in: Browser) -> None:
-    """A page says what it is not, has a language, a title, one heading, one main part, and a label for each field."""
+    """A page says that it is not Plex, and has a language, a title, one heading, one main part and labelled fields."""
     page = html(signed_in.get(path))
     assert "Local stand-in, not Plex. Never type your real Plex password here." in page.text
     assert ("html", {"lang": "en"}) in page.tags
@@ -66,7 +66,7 @@ def test_nothing_comes_from_elsewhere(path: str, browser: Browser) -> None:
 
 @pytest.mark.parametrize("path", CLOSED)
 def test_who_is_not_signed_in_is_sent_to_sign_in(path: str, browser: Browser) -> None:
-    """A page of an account leads to the sign-in page, and from there back to it."""
+    """A page that requires an account redirects to the sign-in page, and from there back."""
     answer = browser.get(path)
     assert 303 == answer.status
     there = answer.headers["location"]
@@ -82,7 +82,7 @@ def test_who_is_not_signed_in_is_sent_to_sign_in(path: str, browser: Browser) ->
     ["https://evil.example/", "//evil.example", "/\\evil.example", "/account/../x", "/auth?a=b#c", "/link\r\nX: y", ""],
 )
 def test_sign_in_goes_on_within_the_site_only(then: str, browser: Browser) -> None:
-    """S7: where to go on after a sign-in is one of our pages or the account's."""
+    """S7: a sign-in continues to one of our pages, or else to the account's page."""
     answer = browser.sign_in("tom", **{"continue": then})
     assert 303 == answer.status
     assert "/account" == answer.headers["location"]
@@ -112,7 +112,7 @@ def test_static_files(path: str, kind: str, plex: LocalPlexController) -> None:
     ],
 )
 def test_other_methods(method: str, path: str, allowed: str, plex: LocalPlexController) -> None:
-    """A page says which methods it takes, to a browser's preflight as well."""
+    """A page lists the methods that it supports, also in a preflight."""
     answer = ask(plex.url, method, path)
     assert 405 == answer.status
     assert allowed == answer.headers["allow"]
@@ -120,13 +120,13 @@ def test_other_methods(method: str, path: str, allowed: str, plex: LocalPlexCont
 
 
 def test_head(plex: LocalPlexController) -> None:
-    """HEAD is answered as GET, without the page."""
+    """HEAD returns the header fields of GET without the page."""
     answer = ask(plex.url, "HEAD", "/sign-in")
     assert (200, b"") == (answer.status, answer.body)
 
 
 def test_what_cannot_be_read_is_refused_on_a_page(plex: LocalPlexController) -> None:
-    """Where a browser asks, it is told no in HTML, also where the request could not be read."""
+    """A browser gets refusals as HTML, even if the request could not be parsed."""
     for path, status in (("/link?pin=%ff", 400), (f"/auth?code={'x' * 17_000}", 431)):
         answer = ask(plex.url, "GET", path)
         assert status == answer.status
@@ -134,7 +134,7 @@ def test_what_cannot_be_read_is_refused_on_a_page(plex: LocalPlexController) -> 
 
 
 def test_the_api_sets_no_cookie(plex: LocalPlexController, browser: Browser) -> None:
-    """Answers of the API have no cookies, and a browser's session is no token there."""
+    """Replies of the API set no cookies, and a browser's session is not a token there."""
     browser.signed_in("tom")
     answer = ask(plex.url, "GET", "/api/v2/user", {"Cookie": browser.cookie, "X-Plex-Client-Identifier": "x"})
     assert 401 == answer.status
@@ -177,7 +177,7 @@ def test_what_the_pin_says_counts_before_what_the_url_says(signed_in: Browser, m
     "place", ["/auth?code={code}", "/auth?clientID=other&code={code}", "/auth?clientID={client}&code=xxxxx"]
 )
 def test_code_of_another_client(place: str, signed_in: Browser, make_pin: MakePin) -> None:
-    """A code whose client is not named, or named wrong, is not found, as one that never was."""
+    """A code with a missing or wrong client is not found, like one that never existed."""
     pin = make_pin()
     answer = signed_in.get(place.format(code=pin["code"], client=pin["clientIdentifier"]))
     assert 404 == answer.status
@@ -187,7 +187,7 @@ def test_code_of_another_client(place: str, signed_in: Browser, make_pin: MakePi
 def test_looking_at_pages_changes_nothing(
     signed_in: Browser, make_pin: MakePin, token_of, plex: LocalPlexController
 ) -> None:
-    """S10: however often any page is opened, a PIN stays as it is, and nothing is signed out or removed."""
+    """S10: opening pages, however often, changes no PIN, signs nobody out and removes nothing."""
     strong, typed = make_pin(), make_pin(strong=False)
     for place in (
         *OPEN,
@@ -208,7 +208,7 @@ def test_looking_at_pages_changes_nothing(
 
 
 def test_code_is_filled_in_and_not_taken(signed_in: Browser, make_pin: MakePin, token_of) -> None:
-    """S10: a code in the URL is shown in capitals, and only the form that a person sends goes on."""
+    """S10: a code in the URL is shown in upper case, and only the submitted form continues."""
     pin = make_pin(strong=False)
     page = html(signed_in.get(f"/link?pin={pin['code'].lower()}"))
     assert pin["code"] == page.form("/link")["pin"]
@@ -218,7 +218,7 @@ def test_code_is_filled_in_and_not_taken(signed_in: Browser, make_pin: MakePin, 
 
 
 def test_only_who_saw_the_page_approves(signed_in: Browser, make_pin: MakePin, token_of) -> None:
-    """An approval needs our proof that this browser saw the page of this very code."""
+    """An approval needs our proof that this browser was shown the page for this code."""
     pin, other = make_pin(), make_pin(client="another-client")
     form = html(signed_in.get(auth(pin))).form("/auth")
     for wrong in ({"checked": ""}, {"checked": "0" * 64}, {"code": other["code"], "clientID": "another-client"}):
@@ -231,14 +231,14 @@ def test_only_who_saw_the_page_approves(signed_in: Browser, make_pin: MakePin, t
 
 
 def test_what_happened_is_told_to_who_did_it_only(signed_in: Browser) -> None:
-    """The page that says `Approved` cannot be made up by a link."""
+    """A link cannot forge the page that says `Approved`."""
     place = f"/auth/done?outcome=approve&product=Your+Bank&forwardUrl=&proof={'0' * 64}"
     answer = signed_in.get(place)
     assert (303, "/account") == (answer.status, answer.headers["location"])
 
 
 def test_devices_of_others_stay(signed_in: Browser, plex: LocalPlexController, make_pin: MakePin, token_of) -> None:
-    """S21: the form removes no device of another account, and says what it says of one that never was."""
+    """S21: the form removes no device of another account, and replies as for a device that never existed."""
     pin = make_pin()
     form = html(signed_in.get(auth(pin))).form("/auth")
     signed_in.post("/auth", form | {"decision": "approve"})
@@ -255,5 +255,5 @@ def test_devices_of_others_stay(signed_in: Browser, plex: LocalPlexController, m
 
 
 def test_page_parser_sees_what_is_wrong() -> None:
-    """The tests' own reading of pages notices an element that is not closed."""
+    """The tests' own parser notices an element that is not closed."""
     assert ["p"] == Html("<p>").open

@@ -17,7 +17,7 @@ def value(cookie: str) -> str:
 
 
 def test_cookie(browser: Browser) -> None:
-    """S8: a cookie is 256 random bits, out of reach of scripts and of other sites' forms."""
+    """S8: a cookie is 256 random bits, and neither scripts nor other sites' forms can use it."""
     header = browser.get("/sign-in").headers["set-cookie"]
     name, _, rest = header.partition("=")
     assert name.startswith("ticketstub-")
@@ -27,7 +27,7 @@ def test_cookie(browser: Browser) -> None:
 
 
 def test_planted_cookie_never_becomes_signed_in(browser: Browser, plex: LocalPlexController) -> None:
-    """S8: a sign-in makes a new cookie; one that somebody planted before stays nobody's."""
+    """S8: a sign-in creates a new cookie; a planted one never becomes signed in."""
     browser.get("/sign-in")
     planted = f"{browser.cookie.partition('=')[0]}={PLANTED}"
     browser.cookie = planted
@@ -40,7 +40,7 @@ def test_planted_cookie_never_becomes_signed_in(browser: Browser, plex: LocalPle
 
 
 def test_old_cookie_is_dead_after_signing_in_again_and_out(plex: LocalPlexController, browser: Browser) -> None:
-    """S8: each sign-in and sign-out ends the session that was there, and changes the cookie."""
+    """S8: each sign-in and sign-out ends the previous session and changes the cookie."""
     seen = [browser.signed_in("tom").cookie]
     page = browser.page("/account")
     browser.post("/sign-in", page.form("/sign-out") | {"login": "digits", "password": PASSWORDS["digits"]})
@@ -62,7 +62,7 @@ def test_session_lives_twelve_hours_at_most(start: Start) -> None:
 
 
 def test_session_survives_a_restart(start: Start, tmp_path) -> None:
-    """Sessions are in the database, and no cookie is."""
+    """The database has sessions, but no cookies."""
     database = f"sqlite:///{tmp_path / 'local.db'}"
     plex = start(db=database)
     browser = Browser(plex).signed_in("tom")
@@ -96,7 +96,7 @@ def test_session_survives_a_restart(start: Start, tmp_path) -> None:
 def test_forms_from_elsewhere(
     headers: dict[str, str], status: int, signed_in: Browser, make_pin: MakePin, token_of
 ) -> None:
-    """S10: an approval counts only as a form, from a page of this site, with this browser's cookie."""
+    """S10: an approval must be a form from a page of this site, with this browser's cookie."""
     pin = make_pin()
     form = html(signed_in.get(auth(pin))).form("/auth")
     answer = signed_in.post("/auth", form | {"decision": "approve"}, **headers)
@@ -123,7 +123,7 @@ def test_form_token(
     "path", ["/auth", "/link", "/sign-in", "/sign-out", "/claim", "/account/devices", "/account/home"]
 )
 def test_json_is_no_form(path: str, body: str, signed_in: Browser) -> None:
-    """S10: JSON is refused on every page, also where it is called plain text."""
+    """S10: every page refuses JSON, even if it is labelled as plain text."""
     for kind in ("text/plain", "application/json"):
         headers = {"Cookie": signed_in.cookie, "Origin": signed_in.url, "Content-Type": kind}
         answer = ask(signed_in.url, "POST", path, headers, body)
@@ -131,7 +131,7 @@ def test_json_is_no_form(path: str, body: str, signed_in: Browser) -> None:
 
 
 def test_wrong_sign_ins_look_alike(plex: LocalPlexController) -> None:
-    """S3: unknown, wrong, disabled and without password: one answer, at one verification each, like a right one."""
+    """S3: unknown, wrong, disabled and passwordless logins get one reply, and each costs one verification."""
     bodies = set[str]()
     for login in ("nobody", "tom", "gone", "silent"):
         before = verifications(plex)
@@ -146,19 +146,19 @@ def test_wrong_sign_ins_look_alike(plex: LocalPlexController) -> None:
 
 
 def test_sign_in_by_mail_address_only(browser: Browser) -> None:
-    """An account that signs in by e-mail address only says so to who has the password."""
+    """Only a client with the right password learns that an account signs in by e-mail address only."""
     assert "e-mail address only" in html(browser.sign_in("elsa")).text
     assert 303 == browser.sign_in("elsa@example.test", PASSWORDS["elsa"]).status
 
 
 def test_code_at_the_end_of_the_password(browser: Browser, clock: Clock) -> None:
-    """The six digits of a code are taken at the end of the password too, as over the API."""
+    """The password may end in the six digits of the code, as over the API."""
     clock.now += 60
     assert 303 == browser.sign_in("vera", PASSWORDS["vera"] + code_at(clock.now)).status
 
 
 def test_code_step_costs_no_second_verification(browser: Browser, plex: LocalPlexController, clock: Clock) -> None:
-    """The whole sign-in with a code costs one verification, and a code is good once."""
+    """A sign-in with a code costs one verification, and a code works once."""
     clock.now += 60
     before = verifications(plex)
     page = html(browser.sign_in("vera"))
@@ -175,7 +175,7 @@ def test_code_step_costs_no_second_verification(browser: Browser, plex: LocalPle
 
 
 def test_proof_of_a_password(browser: Browser, plex: LocalPlexController, clock: Clock) -> None:
-    """The proof is good for this browser, this account and five minutes."""
+    """The proof is valid for this browser and account, for five minutes."""
     clock.now += 60
     form = html(browser.sign_in("vera")).form("/sign-in")
     stranger = Browser(plex)
@@ -192,7 +192,7 @@ def test_proof_of_a_password(browser: Browser, plex: LocalPlexController, clock:
 
 
 def test_lock_out_is_the_same_as_over_the_api(start: Start) -> None:
-    """S12: after ten wrong passwords the page says how long to wait, also to the right one, and approves nothing."""
+    """S12: after ten wrong passwords the page says how long to wait, even for the right one, and approves nothing."""
     plex = start(clock=Clock())
     inside = Browser(plex).signed_in("tom")
     browser = Browser(plex)
@@ -208,7 +208,7 @@ def test_lock_out_is_the_same_as_over_the_api(start: Start) -> None:
 
 
 def test_link_code_limit(start: Start) -> None:
-    """S12: after five wrong link codes the page says how long to wait; right ones cost nothing."""
+    """S12: after five wrong link codes the page says how long to wait; right codes cost nothing."""
     plex = start(clock=Clock())
     browser = Browser(plex).signed_in("tom")
     headers = {"X-Plex-Client-Identifier": "x", "Accept": "application/json"}
@@ -223,7 +223,7 @@ def test_link_code_limit(start: Start) -> None:
 
 
 def test_no_secret_in_a_page_or_address(signed_in: Browser, make_pin: MakePin, token_of) -> None:
-    """No page and no redirect of an approval holds the app's token, the PIN's id or the session."""
+    """No page or redirect of an approval contains the app's token, the PIN's id or the session."""
     pin = make_pin()
     form = html(signed_in.get(auth(pin, forwardUrl="http://127.0.0.1:1/done"))).form("/auth")
     answer = signed_in.post("/auth", form | {"decision": "approve"})

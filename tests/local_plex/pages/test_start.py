@@ -36,7 +36,7 @@ Open = Callable[..., Whole]
 
 @pytest.fixture
 def opened() -> Iterator[Open]:
-    """A local Plex with a start page that shows secrets or not, of the demonstration or of one's own."""
+    """A local Plex with a start page, with or without secrets, of the demonstration or another world."""
     with ExitStack() as ends:
 
         def begin(*, secrets: bool = True, invented: bool = True) -> Whole:
@@ -62,7 +62,7 @@ def click(plex: Whole, browser: Browser, account: str = "mira_quill", **headers:
 
 
 def test_it_shows_what_is_needed_to_try_it_by_hand(opened: Open) -> None:
-    """Passwords, tokens, the current code by this clock, addresses, pages, and a button for each account that is on."""
+    """The page has passwords, tokens, the current code, addresses, links, and a button for each enabled account."""
     page = start_page(opened())
     for shown in (PASSWORD, MIRA, TOM, code_at(START), "Accounts (3)", "Sign in as Mira", "Sign in as tom"):
         assert shown in page.text
@@ -75,7 +75,7 @@ def test_it_shows_what_is_needed_to_try_it_by_hand(opened: Open) -> None:
 
 @pytest.mark.parametrize("secrets", [True, False])
 def test_the_sign_in_page_says_where_a_code_comes_from(opened: Open, secrets: bool) -> None:
-    """Where a code is asked for, the page names the command that prints it, and the start page if that shows it."""
+    """The page for a code names the command that prints it, and the start page if that shows it."""
     plex = opened(secrets=secrets, invented=secrets)
     page = Html(plex.browser().sign_in("mira_quill").body.decode())
     assert "Enter your code" in page.text
@@ -85,7 +85,7 @@ def test_the_sign_in_page_says_where_a_code_comes_from(opened: Open, secrets: bo
 
 
 def test_one_click_signs_in(opened: Open) -> None:
-    """A button signs this browser in, without password and code."""
+    """A button signs this browser in without a password or code."""
     plex = opened()
     browser = plex.browser()
     answer = click(plex, browser)
@@ -101,7 +101,7 @@ def test_one_click_signs_in(opened: Open) -> None:
     ],
 )
 def test_another_host_sees_what_any_program_sees(opened: Open, host: str) -> None:
-    """A name that is made to lead here (DNS rebinding) gets plex.tv's 404 for the page and for its buttons."""
+    """A name that is pointed at this machine (DNS rebinding) gets plex.tv's 404 for the page and its buttons."""
     plex = opened()
     browser = plex.browser()
     assert 404 == plex.ask("GET", "/", headers=HTML | {"Host": host}).status
@@ -116,7 +116,7 @@ def test_this_machine_has_it(opened: Open, host: str) -> None:
 
 
 def test_programs_get_what_they_got(opened: Open) -> None:
-    """Who does not ask for HTML gets 404 from `/`, as from plex.tv; so does everybody without `serve`."""
+    """A client that does not accept HTML gets 404 from `/`, as from plex.tv; without `serve`, so does a browser."""
     plex = opened()
     assert 404 == plex.ask("GET", "/").status
     assert 404 == plex.ask("GET", "/", headers={"Accept": "*/*"}).status
@@ -125,7 +125,7 @@ def test_programs_get_what_they_got(opened: Open) -> None:
 
 
 def test_a_world_s_secrets_are_not_on_it(opened: Open) -> None:
-    """Without --show-secrets a world of one's own shows names only, and no form signs in without a password."""
+    """Without --show-secrets, the page of another world shows names only and has no button to sign in."""
     plex = opened(secrets=False, invented=False)
     page = start_page(plex)
     assert "mira@example.test" in page.text
@@ -136,7 +136,7 @@ def test_a_world_s_secrets_are_not_on_it(opened: Open) -> None:
 
 
 def test_a_world_s_secrets_are_for_this_machine(opened: Open) -> None:
-    """With --show-secrets they are shown to loopback alone, whatever Host somebody in the network sends."""
+    """With --show-secrets, only loopback sees them, whatever Host another machine sends."""
     plex = opened(invented=False)
     assert PASSWORD in start_page(plex).text
     assert PASSWORD not in start_page(plex, address="192.168.1.9").text
@@ -147,13 +147,13 @@ def test_a_world_s_secrets_are_for_this_machine(opened: Open) -> None:
     [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://evil.example"}, {"Origin": "", "Sec-Fetch-Site": ""}],
 )
 def test_another_site_s_form_signs_nobody_in(opened: Open, said: dict[str, str]) -> None:
-    """A button counts only if it was pressed on a page of this site."""
+    """A button only works on a page of this site."""
     plex = opened()
     assert 403 == click(plex, plex.browser(), **said).status
 
 
 def test_a_form_without_this_browser_s_token_signs_nobody_in(opened: Open) -> None:
-    """A form that this browser was not shown is refused."""
+    """A form that was not shown to this browser is refused."""
     number = World.from_dict(WORLD).account("tom").id
     answer = opened().browser().post("/", {"account": str(number), "form_token": "f" * 64})
     assert 403 == answer.status
@@ -161,14 +161,14 @@ def test_a_form_without_this_browser_s_token_signs_nobody_in(opened: Open) -> No
 
 @pytest.mark.parametrize("account", ["", "0", "9" * 30, "x", "²"])
 def test_nobody_is_signed_in_as_nobody(opened: Open, account: str) -> None:
-    """An account that the world does not have is refused."""
+    """An account that is not in the world is refused."""
     browser = opened().browser()
     token = browser.fields("/sign-in")["form_token"]
     assert 403 == browser.post("/", {"account": account, "form_token": token}).status
 
 
 def test_accounts_made_later_have_no_button(opened: Open) -> None:
-    """An account that is not of the world is listed without secrets, and nobody is signed in to it by a click."""
+    """An account outside the world is listed without secrets and has no button."""
     plex = opened()
     later = World.from_dict(
         {"account": [{"username": "cleo", "email": "cleo@example.test", "password": "cleo-secret"}]}
@@ -202,7 +202,7 @@ def test_a_dead_token_and_a_changed_password_are_not_shown(opened: Open) -> None
 
 
 def test_a_locked_account_is_not_signed_in(opened: Open) -> None:
-    """A lock-out counts for the button, too."""
+    """A lock-out also applies to the button."""
     plex = opened()
     for _ in range(10):
         plex.ask("POST", "/api/v2/users/signin", body={"login": "tom", "password": "wrong"})

@@ -1,30 +1,30 @@
-// Keeps the verification codes of the start page current: it counts down, then asks for the page again and takes the new
-// codes from it. Nothing else of the page changes, so that focus and selection stay.
+// Keeps the verification codes on the start page current: counts down, then fetches the page and copies the new codes.
+// The rest of the page does not change, so focus and selection stay.
 "use strict";
 (() => {
-  const shown = () => document.querySelectorAll("[data-code]");
+  const listCodes = () => document.querySelectorAll("[data-code]");
   const spans = [...document.querySelectorAll("[data-seconds]")];
   if (!spans.length) return;
   let until = Date.now() + 1000 * Number(spans[0].dataset.seconds);
-  let asking = false;
+  let isFetching = false;
   const refresh = async () => {
-    const answer = await fetch("/", { headers: { Accept: "text/html" }, cache: "no-store" });
-    if (!answer.ok) throw new Error(answer.statusText);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const code of shown()) {
+    const response = await fetch("/", { headers: { Accept: "text/html" }, cache: "no-store" });
+    if (!response.ok) throw new Error(response.statusText);
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    for (const code of listCodes()) {
       const found = page.querySelector(`[data-code="${code.dataset.code}"]`);
       if (found) code.textContent = found.textContent;
     }
     const seconds = page.querySelector("[data-seconds]");
     until = Date.now() + 1000 * Number(seconds ? seconds.dataset.seconds : 30);
   };
-  const tell = (text) => { for (const span of spans) span.textContent = text; };
+  const showStatus = (text) => { for (const span of spans) span.textContent = text; };
   setInterval(async () => {
     const left = Math.ceil((until - Date.now()) / 1000);
-    if (left > 0) return tell(`valid for ${left} s, once`);
-    if (asking) return;
-    asking = true;
-    try { await refresh(); } catch { tell("the local Plex does not answer"); until = Date.now() + 5000; }
-    asking = false;
+    if (left > 0) return showStatus(`valid for ${left} s, once`);
+    if (isFetching) return;
+    isFetching = true;
+    try { await refresh(); } catch { showStatus("the local Plex does not respond"); until = Date.now() + 5000; }
+    isFetching = false;
   }, 500);
 })();

@@ -1,11 +1,11 @@
-// An Auth App URL has its parameters in the fragment, which no server sees: this opens the same page with them in the
-// query. Only names that the page knows are taken over, and nothing else is done with them.
+// An Auth App URL has its parameters in the fragment, which no server receives. This script opens the same page with the
+// parameters in the query. It copies only known names and does nothing else with them.
 "use strict";
 (() => {
   const known = /^(?:clientID|code|forwardUrl|context\[device\]\[[A-Za-z]{1,30}\])$/;
   const fragment = /^#!?\/?\?(.*)$/s.exec(window.location.hash);
   if (!fragment) return;
-  // The page that opened this window is told when it is done (opener.js), and nobody else: its origin is kept for that.
+  // opener.js notifies the page that opened this window, and no other: it needs that page's origin.
   if (window.opener && document.referrer) {
     window.sessionStorage.setItem("opener", new URL(document.referrer).origin);
   }
