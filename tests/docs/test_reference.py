@@ -137,6 +137,16 @@ def test_every_option_is_in_the_page() -> None:
     assert fields == options.table("Time and tries").column("field of Retry")
 
 
+def test_every_argument_of_sign_in_is_in_the_page() -> None:
+    """The tables have each argument of `sign_in` and each field of its methods, in their order."""
+    options = page("docs/reference/options.md")
+    arguments = [name for name in inspect.signature(ticketstub.Plex.sign_in).parameters if name != "client"]
+    assert arguments == options.table("Of sign_in").column("argument of sign_in")
+    methods = (ticketstub.Browser, ticketstub.LinkCode, ticketstub.Password)
+    fields = [(kind.__name__, field.name) for kind in methods for field in msgspec.structs.fields(kind)]
+    assert fields == rows("docs/reference/options.md", "Methods of sign_in", "method", "field")
+
+
 def test_every_field_of_a_device_is_in_the_page_with_its_header() -> None:
     """The device's table is that of the code."""
     listed = rows("docs/reference/options.md", "Who asks: the device", "field of Device", "sent as")

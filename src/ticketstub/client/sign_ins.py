@@ -39,7 +39,7 @@ _PLEX_TV_URLS = frozenset({PLEX_TV, "https://clients.plex.tv", "https://www.plex
 OpenBrowser: TypeAlias = Callable[[str], object]
 """Opens a URL; returns `False` if that is not possible."""
 
-ShowPending: TypeAlias = "Callable[[PendingState], object | Awaitable[object]]"
+ShowPending: TypeAlias = Callable[["PendingState"], "object | Awaitable[object]"]
 """Shows a pending sign-in to the user. An awaitable result is awaited; the result itself is ignored."""
 
 AskCode: TypeAlias = Callable[[], "str | Secret | Awaitable[str | Secret | None] | None"]
