@@ -164,7 +164,7 @@ def _probe_media_server(token: Token, context: FlowContext) -> Flow[bool | None]
 
 
 def _check_media_server(token: Token, context: FlowContext, result: TokenCheck) -> Flow[TokenCheck]:
-    """Check a token with the named media server that plex.tv does not know."""
+    """Check a token that plex.tv does not know with the named media server."""
     if context.settings.server is None:
         return result
     checked_with = (*result.checked_with, "media server")

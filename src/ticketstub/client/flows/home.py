@@ -154,7 +154,7 @@ def _with_token(resource: Resource, token: Token | None) -> Resource:
 def can_reach(
     account: Account, resources: Iterable[Resource], server: str, *, owned: bool | None, owner: int | None
 ) -> bool:
-    """Tell whether the resources include a media server, and one of that owner."""
+    """Tell whether the resources include this media server, with this owner."""
     return any(
         resource.is_media_server
         and server in (resource.client_identifier, resource.name)

@@ -157,10 +157,8 @@ _REASONS: dict[TokenStatus, str] = {
 }
 
 
-def sign_in_with_password(
-    context: FlowContext, login: str, password: Secret, ask_code: AskCode | None, *, remember_me: bool
-) -> Flow[Account]:
-    """Sign in with user name and password.
+def _request_account(method: Password, context: FlowContext) -> Flow[Account]:
+    """Send user name and password, and the verification code if Plex wants one.
 
     Raises:
         VerificationCodeRequired, WrongVerificationCode: `ask_code` is missing, or gave no right code.
@@ -168,16 +166,15 @@ def sign_in_with_password(
     """
     from ticketstub.protocol.account import PostUsersSignInData
 
-    code: Secret | None = None
+    password, code = to_secret(method.password), None
     for left in reversed(range(_MAX_CODE_PROMPTS + 1)):
         try:
-            return (
-                yield from context.call(PostUsersSignInData.from_text(login, password, code, remember_me=remember_me))
-            )
+            call = PostUsersSignInData.from_text(method.login, password, code, remember_me=method.remember_me)
+            return (yield from context.call(call))
         except (VerificationCodeRequired, WrongVerificationCode):
-            if ask_code is None or not left:
+            if method.ask_code is None or not left:
                 raise
-            code = yield from _request_code(ask_code)
+            code = yield from _request_code(method.ask_code)
             if code is None:
                 raise
     raise AssertionError("there is at least one try")
@@ -268,7 +265,7 @@ def refresh_account(session: StoredSession, context: FlowContext) -> Flow[Accoun
     """Ask plex.tv for the account and store that; a JWT is renewed if necessary.
 
     Raises:
-        PlexError: plex.tv did not say.
+        PlexError: plex.tv could not be asked, or refused the token.
     """
     from ticketstub.protocol.account import GetTokenDetails
 
@@ -316,9 +313,7 @@ def _sign_in_by_password(options: SignInOptions, method: Password, context: Flow
     if options.device_key and not options.has_custom_device:
         # An identifier that once had a JWT gets no opaque token again (observed): each such sign-in uses a new one.
         context = context.with_client_identifier(options.make_identifier())
-    account = yield from sign_in_with_password(
-        context, method.login, to_secret(method.password), method.ask_code, remember_me=method.remember_me
-    )
+    account = yield from _request_account(method, context)
     token = cast("Token", account.auth_token)  # a reply without one is a `MalformedReply`
     details = account if method.remember_me else replace(account, remember_expires_at=None)
     return (yield from create_session(context, token, method="password", account=details))
