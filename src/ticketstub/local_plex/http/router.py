@@ -60,23 +60,6 @@ class Route(Generic[ServerT, CallerT]):
         any_method: whether every HTTP method is accepted (documented for one call).
     """
 
-    __slots__ = (
-        "_authorize",
-        "_handle",
-        "_read",
-        "_write",
-        "call_type",
-        "client_identifier",
-        "dialect",
-        "has_custom_reader",
-        "method",
-        "needs_token",
-        "path_template",
-        "response_format",
-        "status",
-        "token_kinds",
-    )
-
     def __init__(
         self,
         call_type: type[CallT],
