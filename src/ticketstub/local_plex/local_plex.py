@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ticketstub.local_plex.control.controller import Controller
     from ticketstub.local_plex.domain.instance import Instance, TimeSource
     from ticketstub.local_plex.domain.overview import Overview
-    from ticketstub.local_plex.http.application import App, OnAnswer
+    from ticketstub.local_plex.http.application import App, OnAnswer, Site
     from ticketstub.local_plex.http.response import OutgoingResponse
     from ticketstub.local_plex.http.server import HttpServer
     from ticketstub.local_plex.listeners import ControlConfig
@@ -251,7 +251,7 @@ class LocalPlex(Listeners):
         from ticketstub.local_plex.control.app import ControlledApp  # loaded when needed
         from ticketstub.local_plex.control.http_api import ControlSite  # loaded when needed
 
-        control_sites = {}
+        control_sites: dict[int, Site] = {}
         if self.control is not None:
             control_sites[self.control.port] = ControlSite(controller, self.control.key, _list_documents("control"))
         app = ControlledApp(controller, plex_tv, media_servers, control_sites, self._settings, self._on_answer)

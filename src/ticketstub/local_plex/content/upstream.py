@@ -42,8 +42,6 @@ _EMBEDDED_TOKEN = re.compile(  # a token in an address within a parameter, perce
     r"(?P<before>^|[?&]|%(?:25)*(?:3F|26))x(?:-|%(?:25)*2D)plex(?:-|%(?:25)*2D)token(?:=|%(?:25)*3D)[\w.~-]*",
     re.IGNORECASE | re.ASCII,
 )
-_TIMEOUT_SECONDS = 15.0
-_CONNECT_SECONDS = 5.0
 _log = logging.getLogger("ticketstub.local_plex")
 
 
@@ -78,9 +76,7 @@ class Upstream:
         seconds: the limit for a whole request.
     """
 
-    def __init__(
-        self, server: WorldMediaServer, recorder: Recorder | None = None, *, seconds: float = _TIMEOUT_SECONDS
-    ) -> None:
+    def __init__(self, server: WorldMediaServer, recorder: Recorder | None = None, *, seconds: float = 15.0) -> None:
         self._server = server
         self._token = server.upstream_token.reveal() if server.upstream_token else ""
         self._token_headers = {"X-Plex-Token": self._token} if self._token else {}
@@ -163,7 +159,7 @@ class Upstream:
         url = URL(f"{parts.scheme}://{authority}{target}", encoded=True)
         if (url.scheme, url.authority) != (parts.scheme, authority):
             raise UpstreamError(502, "This path would lead to another host.")
-        client_timeout = ClientTimeout(total=self._seconds, connect=_CONNECT_SECONDS)
+        client_timeout = ClientTimeout(total=self._seconds, connect=5.0)
         async with (
             ClientSession(cookie_jar=DummyCookieJar(), timeout=client_timeout, trust_env=False) as session,
             session.request(

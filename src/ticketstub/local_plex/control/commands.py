@@ -33,7 +33,6 @@ __all__ = ["COMMANDS", "PREFIX", "ControlCommands", "TooLate"]
 
 _TOKEN_DEVICE = DeviceRow(client_identifier="ticketstub-control", product="Ticketstub", name="The tester's commands")
 _VALID_IDS = range(2**63)  # what SQLite can hold
-_BODILESS_STATUSES = frozenset({204, 205, 304})
 
 PinReference = int | str | HasCode
 AccountReference = int | str | HasId
@@ -264,13 +263,15 @@ class ControlCommands(CommandSet):
             times: how many calls.
             at: as in `refuse_next`.
         """
-        if status in _BODILESS_STATUSES and body:
+        if status in {204, 205, 304} and body:
             raise ValueError(f"an answer with status {status} has no body")
         fields: Headers = [(b"content-type", media_type.encode()), (b"cache-control", b"no-store")]
         if location is not None:
             fields.append((b"location", location.encode()))
         answer = OutgoingResponse(status, fields, body.encode())
-        self.controller.answer_rules.append(CallRule(CallPattern.parse(call, at), times, lambda *_: answer))
+        self.controller.answer_rules.append(
+            CallRule(CallPattern.parse(call, at), times, lambda _site, _request: answer)
+        )
 
     @command("POST", "/delays")
     async def delay(

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ticketstub.local_plex.world.schema import World
 
 T = TypeVar("T")
-_TIMEOUT_SECONDS = 60.0
 
 
 class ShiftedClock:
@@ -34,12 +33,10 @@ class ShiftedClock:
 
     Args:
         wall_clock: seconds since 1970.
-        monotonic_clock: seconds that never go back.
     """
 
-    def __init__(self, wall_clock: TimeSource = time.time, monotonic_clock: TimeSource = time.monotonic) -> None:
+    def __init__(self, wall_clock: TimeSource = time.time) -> None:
         self._wall_clock = wall_clock
-        self._monotonic_clock = monotonic_clock
         self.offset = 0.0
         """How far the clock was moved, in seconds."""
 
@@ -49,7 +46,7 @@ class ShiftedClock:
 
     def monotonic(self) -> float:
         """Return the monotonic seconds, plus the offset."""
-        return self._monotonic_clock() + self.offset
+        return time.monotonic() + self.offset
 
     def advance(self, seconds: float) -> None:
         """Move the clock forwards.
@@ -144,7 +141,7 @@ class Controller:
         except RuntimeError:  # the loop is closed
             coroutine.close()
             raise RuntimeError("the local Plex has stopped") from None
-        return future.result(_TIMEOUT_SECONDS)
+        return future.result(60.0)
 
     async def wait(self, seconds: float) -> None:
         """Delay a call; raises `ServerError` (503) if a reset or the end of the local Plex comes first."""

@@ -28,7 +28,6 @@ PLEX_TV = "plex.tv"
 """The place that is no media server."""
 
 _CALL = re.compile(r"(\*|[A-Za-z]{3,10}) +(/\S*)")
-_FILLER_COUNT = 3  # connections that nobody accepts; the first one or two fill a port's queue
 
 
 class CallPattern(NamedTuple):
@@ -228,7 +227,7 @@ class Ports:
 def _fill_backlog(listener: socket.socket) -> list[socket.socket]:
     """Fill a listener's queue: later clients get no answer, not even a refusal."""
     listener.listen(0)
-    fillers = [socket.socket(listener.family, socket.SOCK_STREAM) for _ in range(_FILLER_COUNT)]
+    fillers = [socket.socket(listener.family, socket.SOCK_STREAM) for _ in range(3)]  # one or two fill it
     for filler in fillers:
         filler.settimeout(0)
         filler.connect_ex(listener.getsockname())

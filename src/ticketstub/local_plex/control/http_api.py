@@ -35,9 +35,6 @@ _HEADERS: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"vary", b"Origin"),
 ]
-_CHALLENGE: Headers = [(b"www-authenticate", b'Bearer realm="control"')]
-_SAME_SITE = frozenset({b"", b"none", b"same-origin"})
-_BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 _MIN_KEY_LENGTH = 32
 _MAX_KEY_FILE_BYTES = 4096
 
@@ -63,11 +60,12 @@ class ControlSite:
 
     async def answer(self, request: IncomingRequest) -> OutgoingResponse:
         """Answer a request."""
-        if request.get_header(b"origin") or request.get_header(b"sec-fetch-site") not in _SAME_SITE:
+        if request.get_header(b"origin") or request.get_header(b"sec-fetch-site") not in {b"", b"none", b"same-origin"}:
             return _build_error(403, "the control API is not for web pages")
         scheme, _, key = request.get_header(b"authorization").partition(b" ")
         if not compare_digest(key, self._key) or scheme.lower() != b"bearer":
-            return _build_error(401, "the key is missing or wrong: Authorization: Bearer KEY", _CHALLENGE)
+            challenge: Headers = [(b"www-authenticate", b'Bearer realm="control"')]
+            return _build_error(401, "the key is missing or wrong: Authorization: Bearer KEY", challenge)
         if request.method == "GET" and (answer_document := self._documents.get(request.path)):
             return answer_document()
         methods = COMMANDS.get(request.path.rstrip("/"))
@@ -88,7 +86,7 @@ class ControlSite:
         return _build_error(refusal.status or 500, refusal.message)
 
     async def _execute(self, command: ControlCommand, request: IncomingRequest) -> OutgoingResponse:
-        if request.method in _BODY_METHODS and request.body_parameters and not request.json_body:
+        if request.method in {"POST", "PUT", "PATCH"} and request.body_parameters and not request.json_body:
             return _build_error(415, "a command takes a JSON object: Content-Type: application/json")
         try:
             result = await command.execute(self._commands, request.json_body)

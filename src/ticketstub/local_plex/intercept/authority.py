@@ -18,19 +18,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ticketstub.local_plex.intercept.variables import PLEX_DOMAINS
+
 if TYPE_CHECKING:
     import ssl
 
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-DOMAINS = ("plex.tv", "plex.direct")
-"""The domains that an authority may certify, with all names below them."""
 LIFETIME = timedelta(hours=12)
 """The lifetime of a run's certificates."""
 COMMON_NAME = "Ticketstub local stand-in, not Plex"
 """The common name of every authority of Ticketstub."""
-_CLOCK_SKEW = timedelta(minutes=5)  # for clients whose clock is slightly behind
 
 
 class IssuedCertificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +68,7 @@ class CertificateAuthority:
         self._key = _generate_key()
         name = _build_name(COMMON_NAME)
         # Addresses must be excluded, because a form of name that is not mentioned is permitted (RFC 5280, 4.2.1.10).
-        domains = [x509.DNSName(domain) for domain in DOMAINS]
+        domains = [x509.DNSName(domain) for domain in PLEX_DOMAINS]
         addresses = [x509.IPAddress(ip_network(text)) for text in ("0.0.0.0/0", "::/0")]
         self.certificate = (
             self._create_builder(name, self._key, name)
@@ -107,7 +106,7 @@ class CertificateAuthority:
         return (
             x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(self._now - _CLOCK_SKEW)
+            .not_valid_before(self._now - timedelta(minutes=5))  # for clients whose clock is slightly behind
             .not_valid_after(self._not_after)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from ticketstub.local_plex.intercept.request import ProxyRefusal
 
-_TCP_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _IPV4_MAPPED_PREFIX = "0000000000000000FFFF0000"  # an IPv4 address among IPv6 ones
 
 SocketAddress = tuple[str, int]
@@ -33,7 +32,7 @@ def find_owner_uid(local: SocketAddress, remote: SocketAddress) -> int | None:
         remote: the address of the other end.
     """
     expected = [f"{socket.inet_aton(ip)[::-1].hex().upper()}:{port:04X}" for ip, port in (local, remote)]
-    for table in _TCP_TABLES:
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with suppress(OSError, ValueError, IndexError):
             for line in Path(table).read_text("ascii").splitlines()[1:]:
                 fields = line.split()

@@ -32,9 +32,7 @@ from ticketstub.local_plex.intercept.request import (
 )
 from ticketstub.tokens import Secret
 
-_HEAD_END = b"\r\n\r\n"
 _CONNECTION_CLOSE = b"Connection: close"  # one request each: the next may be for another host
-_ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
 _READ_BYTES = 65536
 _HALF_CLOSED_SECONDS = 30.0
@@ -161,7 +159,7 @@ class ProxyServer:
         seconds, error, raw = self._limits.head_seconds, None, b""
         try:
             async with asyncio.timeout(seconds):
-                raw = await reader.readuntil(_HEAD_END)
+                raw = await reader.readuntil(b"\r\n\r\n")
         except TimeoutError:
             error = ProxyRefusal(408, f"the head of the request did not come within {seconds:g} s")
         except asyncio.LimitOverrunError:
@@ -194,7 +192,7 @@ class ProxyServer:
                     head.encode(head.raw_target, *credentials, *([] if head.is_tunnel else [_CONNECTION_CLOSE]))
                 )
             elif head.is_tunnel:
-                writer.write(_ESTABLISHED)
+                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
                 server_writer.write(head.encode(head.path, _CONNECTION_CLOSE))
             self._report(str(head.target), "taken" if destination.is_plex else "passed on")

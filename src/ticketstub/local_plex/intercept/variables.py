@@ -21,7 +21,8 @@ PROXY_FILE = "proxy"
 """The file in the same folder with the proxy's URL, which includes its secret."""
 TRUST_STORE_PASSWORD = "changeit"  # noqa: S105  # Java's default; the content is public
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_PLEX_DOMAINS = ("plex.tv", "plex.direct")
+PLEX_DOMAINS = ("plex.tv", "plex.direct")
+"""The domains whose names, with all names below them, lead to the local Plex."""
 
 ValueKind = Literal["proxy", "exceptions", "authority", "bundle", "java", "1", "address", "control", "key"]
 
@@ -116,7 +117,7 @@ def build_no_proxy(environ: Mapping[str, str]) -> str:
 def _matches_plex(entry: str) -> bool:
     """Say whether any program might read a proxy exception as one of Plex's hosts."""
     host = re.sub(r":\d+$", "", entry.lower()).lstrip("*").strip(".")
-    return not host or any(f".{plex}".endswith(f".{host}") or f".{host}".endswith(f".{plex}") for plex in _PLEX_DOMAINS)
+    return not host or any(f".{plex}".endswith(f".{host}") or f".{host}".endswith(f".{plex}") for plex in PLEX_DOMAINS)
 
 
 def _build_java_options(settings: ProgramSettings, environ: Mapping[str, str]) -> str:

@@ -25,7 +25,6 @@ from ticketstub.tokens import Secret, Token
 
 Schema = dict[str, object]
 
-_REFERENCE = "#/components/schemas/{name}"
 _SAMPLE_TEXT = "server://text"  # valid wherever a text is expected, also as a source's URI
 _SAMPLES: dict[object, object] = {
     bool: True,
@@ -118,7 +117,7 @@ class SchemaBuilder:
 @cache
 def _build_schemas(kind: object) -> tuple[Schema, dict[str, Schema]]:
     (schema,), named = msgspec.json.schema_components(
-        [kind], schema_hook=_describe_custom_type, ref_template=_REFERENCE
+        [kind], schema_hook=_describe_custom_type, ref_template="#/components/schemas/{name}"
     )
     for found in named.values():
         found["description"] = cleandoc(found.get("description", ""))

@@ -188,10 +188,10 @@ class Scrubber:
             parts.append(scrub_content(text[position : found.start()], escape_text))
             position = found.end()
             if found["comment"] is not None:
-                scrubbed = scrub_content(
+                comment = scrub_content(
                     found["comment"], lambda plain: plain.replace("--", "- -").removesuffix("-"), str
                 )
-                parts.append(f"<!--{scrubbed}-->")
+                parts.append(f"<!--{comment}-->")
             elif found["cdata"] is not None:
                 scrubbed = scrub_content(found["cdata"], lambda plain: plain.replace("]]>", "]]]]><![CDATA[>"), str)
                 parts.append(f"<![CDATA[{scrubbed}]]>")
