@@ -15,6 +15,7 @@ import ticketstub
 from tests.client.conftest import DEVICE
 from tests.client.doubles import Recording, unused
 from tests.tables import every
+from tests.test_architecture import in_a_fresh_interpreter
 from ticketstub import (
     AccountHandle,
     AsyncAccountHandle,
@@ -100,6 +101,12 @@ def test_names() -> None:
     exec("from ticketstub import *\nfrom ticketstub.calls import *", everything)  # noqa: S102  # a star import inside a function is a syntax error
     assert {*TOP_LEVEL, *CALLS} == everything.keys() - {"__builtins__"}
     assert typing.get_type_hints(ticketstub.Response.json)["return"] is object
+
+
+def test_importing_the_package_loads_nothing_else() -> None:
+    """`import ticketstub` and `ticketstub.calls` load no other module, not even the table of names."""
+    program = "before = set(sys.modules)\nimport ticketstub.calls\nprint(*sorted(set(sys.modules) - before))"
+    assert "ticketstub ticketstub.calls" == in_a_fresh_interpreter(program)
 
 
 def test_calls_are_in_a_module_of_their_own() -> None:
