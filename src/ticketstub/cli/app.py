@@ -25,7 +25,7 @@ from click.exceptions import Exit
 
 from ticketstub.cli.completion import COMPLETION_VARIABLE, install_completion_option, show_completion_option
 from ticketstub.cli.errors import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, CommandError, InvalidUsage, report_error
-from ticketstub.cli.options import CliGroup
+from ticketstub.cli.options import CliCommand, CliGroup
 from ticketstub.cli.output import get_version
 from ticketstub.errors import PlexError, PlexWarning, redact_secrets
 
@@ -81,17 +81,11 @@ class LazyGroup(CliGroup):
                 raise CommandError(message) from error
         return command
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # Click's signature
-        """Return the names of all commands."""
-        return list(COMMANDS | _find_entry_points())
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # Click's signature
-        """Write the list of commands. A command of another distribution is not loaded to describe it."""
-        added = {name: ("", f"Provided by {each.module}.") for name, each in _find_entry_points().items()}
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, description) for name, (_, description) in (COMMANDS | added | COMMANDS).items()]
-            )
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands; those of other distributions get a placeholder, and are not loaded."""
+        for name, entry_point in _find_entry_points().items():
+            self.commands.setdefault(name, CliCommand(name, help=f"Provided by {entry_point.module}."))
+        return super().list_commands(ctx)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # Click's signature
         """Write which environment variables are read, and what the exit codes mean."""
@@ -128,6 +122,7 @@ def _show_version(context: click.Context, _parameter: click.Parameter, requested
 
 app = LazyGroup(
     "ticketstub",
+    commands={name: CliCommand(name, help=description) for name, (_, description) in COMMANDS.items()},
     params=[
         click.Option(
             ["--version"],

@@ -29,7 +29,7 @@ class Interceptor(contextlib.ExitStack):
         self._lock = threading.Lock()
         self._variables: dict[str, str] | None = None
         self._closed = False
-        self.callback(self._mark_closed)
+        self.callback(setattr, self, "_closed", True)  # noqa: FBT003  # setattr's own arguments
 
     def get_variables(self) -> dict[str, str]:
         """Return the environment variables for a program. The first call starts the proxy.
@@ -47,9 +47,6 @@ class Interceptor(contextlib.ExitStack):
                 settings = self.enter_context(intercept_traffic(self._plex, self._plex.enable_tls, {}, offline=True))
                 self._variables = build_variables(settings, {})
             return dict(self._variables)
-
-    def _mark_closed(self) -> None:
-        self._closed = True
 
 
 @contextlib.contextmanager
