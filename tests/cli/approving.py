@@ -1,4 +1,4 @@
-"""Somebody who approves sign-ins: what they send, and a standard error that they read.
+"""A user who approves sign-ins: the requests, and a standard error that the user reads.
 
 Rule: nothing here comes from the library under test.
 """
@@ -22,7 +22,7 @@ def link(plex_tv: str, code: str, token: str) -> int:
 
 
 class Watched(io.TextIOBase):
-    """Standard error that acts on what is written to it: whoever reads a code approves it, at once."""
+    """Standard error that calls a function with each code that is written to it."""
 
     encoding = "utf-8"
 

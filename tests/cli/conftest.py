@@ -1,7 +1,7 @@
-"""The command run twice over: within this process against one local Plex, and as a process of its own.
+"""Run the command in two ways: in this process against one local Plex, and as a separate process.
 
-Rule: whatever any test has the command print is searched for the world's secrets. No test talks to anything but
-loopback, and no process outlives its test.
+Rule: all output of the command is searched for the world's secrets. Tests connect only to loopback, and no process
+outlives its test.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ MIRA, TOM, JUNO = DEMO.accounts
 
 
 def text_of(secret: Secret | None) -> str:
-    """The text of a secret that the demonstration world has."""
+    """Return the text of a secret in the demonstration world."""
     assert secret is not None
     return secret.reveal()
 
@@ -52,7 +52,7 @@ SECRETS = [
 
 
 def assert_no_secret(*texts: str) -> None:
-    """Fail where any of the world's secrets shows, whole, in part or encoded."""
+    """Fail if a text contains one of the world's secrets, whole, in part or encoded."""
     for secret in SECRETS:
         forms = {secret, secret[:10], secret[-10:], quote(secret, safe="")}
         forms |= {b64encode(secret.encode()).decode(), secret.encode().hex()}
@@ -62,7 +62,7 @@ def assert_no_secret(*texts: str) -> None:
 
 @dataclass
 class Ran:
-    """How the command ended, and what it printed."""
+    """The exit code and the output of the command."""
 
     code: int
     out: str
@@ -134,13 +134,13 @@ def attic(local: LocalPlexController) -> list[str]:
 
 @pytest.fixture
 def fresh() -> Iterator[LocalPlexController]:
-    """A local Plex of this test's own, in which anything may be ended."""
+    """A local Plex for one test, which may end any token in it."""
     with local_plex(DEMO) as plex:
         yield plex
 
 
 def store_in(home: Path) -> FileStore:
-    """The files that the command keeps sign-ins in, with that home."""
+    """The files in which the command stores sign-ins, for this home folder."""
     return FileStore(home / "ticketstub" / "credentials")
 
 
@@ -155,7 +155,7 @@ def keep(
     client_identifier: str = "tests-tom",
     **times: float,
 ) -> Credential:
-    """Keep a sign-in in files, as an earlier command would have."""
+    """Store a sign-in in files, as an earlier command would have."""
     credential = Credential(
         issuer=plex_tv,
         profile=profile,
@@ -175,7 +175,7 @@ Watch = Callable[..., list[str]]
 
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Watch:
-    """Act on each code that the command shows; returns the codes, as they come."""
+    """Call a function with each code that the command shows; returns the list of codes."""
 
     def begin(act: Callable[[str], object], *, terminal: bool = False) -> list[str]:
         codes: list[str] = []
@@ -222,13 +222,13 @@ class Process:
                 return line
 
     def address(self, name: str) -> str:
-        """An address from the banner."""
+        """Return an address from the banner."""
         found = re.search(rf"(?m)^  {re.escape(name)} +(http://\S+)", "\n".join(self.lines))
         assert found, self.lines
         return found[1]
 
     def end(self, how: signal.Signals = signal.SIGTERM, within: float = 60.0) -> int:
-        """End it with a signal, and return its exit code; where it hangs, what each of its threads does is told."""
+        """End it with a signal, and return its exit code; if it hangs, fail with the stack of each thread."""
         self.popen.send_signal(how)
         try:
             return self.popen.wait(within)
@@ -271,7 +271,7 @@ Start = Callable[..., Process]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start the command as a process: `start("serve", "--demo", env={…})`; it is ended with the test."""
+    """Start the command as a process: `start("serve", "--demo", env={…})`; it is stopped after the test."""
     started: list[Process] = []
 
     def begin(*arguments: str, env: dict[str, str] | None = None, stdin: int = subprocess.DEVNULL) -> Process:

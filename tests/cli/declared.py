@@ -1,4 +1,4 @@
-"""The commands as they are declared, all loaded."""
+"""All commands, loaded."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from ticketstub.cli.app import app
 
 
 def every_command(group: click.Group = app, path: str = "") -> Iterator[tuple[str, click.Command]]:
-    """Yield each command and group of commands with its path, those of inner groups too."""
+    """Yield each command and group with its path, including those of nested groups."""
     context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)

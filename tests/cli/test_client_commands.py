@@ -1,4 +1,4 @@
-"""The commands that ask Plex something, within this process against a local Plex."""
+"""The commands that call Plex, in this process against a local Plex."""
 
 import json
 import socket
@@ -45,7 +45,7 @@ def test_whoami_in_json_has_fingerprints_for_secrets(command: Command, here: lis
 
 
 def test_a_secret_that_could_be_guessed_has_no_fingerprint() -> None:
-    """A Home PIN is four digits: its fingerprint would give it away."""
+    """A passcode has four digits: its fingerprint would reveal it."""
     service: Any = to_json(Service(token=Token(DEAD), secret=Secret("12")))
     account: Any = to_json(Account(pin=Secret("4821")))
     assert ("hidden", "hidden", str(Token(DEAD))) == (account["pin"], service["secret"], service["token"])
@@ -57,7 +57,7 @@ def test_ping(command: Command, here: list[str]) -> None:
 
 
 def test_resources_have_name_access_version_addresses_and_fingerprint(command: Command, here: list[str]) -> None:
-    """Each with the columns named above, and each of its addresses on a line of its own."""
+    """Each resource has these columns, and one line for each address."""
     lines = command("resources", *here, token=TOM.token).out.splitlines()
     assert ["name", "access", "product", "token", "addresses"] == lines[0].split()
     assert ["Old Cellar  owned", "", "Attic       shared by mira_quill", ""] == [
@@ -79,7 +79,7 @@ def test_whoever_reaches_nothing_is_told_so(command: Command, here: list[str]) -
 
 
 def test_transient_token(command: Command, attic: list[str]) -> None:
-    """It is shown by its fingerprint with what is known about it; --print-token writes it alone, and it works."""
+    """It is shown as a fingerprint with its properties; --print-token prints only the token, which works."""
     ran = command("token", "--transient", *attic, token=MIRA.token)
     assert 0 == ran.code
     assert "transient-" not in ran.out
@@ -107,7 +107,7 @@ def test_source(command: Command, attic: list[str], source: str) -> None:
 
 
 def refused(command: Command, *arguments: str, **given: object) -> tuple[int, str | None, int | None, int | None]:
-    """Run it with --json and return exit code, kind, status and code of the error."""
+    """Run the command with --json and return the exit code, and the kind, status and code of the error."""
     ran = command(*arguments, "--json", **given)
     assert "" == ran.out
     error = json.loads(ran.err)["error"]
@@ -117,14 +117,14 @@ def refused(command: Command, *arguments: str, **given: object) -> tuple[int, st
 
 
 def test_a_dead_token(command: Command, here: list[str], attic: list[str]) -> None:
-    """It is exit code 3, on plex.tv and on a media server."""
+    """The exit code is 3, on plex.tv and on a media server."""
     assert (3, "Unauthorized", 401, 1001) == refused(command, "whoami", *here, token=DEAD)
     assert (3, "Unauthorized", 401, None) == refused(command, "token", "--transient", *attic, token=DEAD)
     assert "ticketstub login" in command("whoami", *here, token=DEAD).err
 
 
 def test_a_refusal_of_another_kind(command: Command, attic: list[str]) -> None:
-    """Forbidden is exit code 1: the token is fine, the right is missing."""
+    """Forbidden has exit code 1: the token is valid, but lacks the right."""
     assert (1, "Forbidden", 403, None) == refused(command, "source", ATTIC_SOURCE, *attic, token="Qw7-Zr2_LmN8tYb4HsKd")
 
 
@@ -159,12 +159,12 @@ Canned = Callable[[bytes], str]
 def test_hostile_answers_have_their_exit_codes(
     command: Command, canned: Canned, answer: bytes, expected: tuple[int, str, int, None]
 ) -> None:
-    """Malformed, redirecting, rate-limiting and unknown answers each end with the code of the table."""
+    """Malformed, redirecting, rate-limiting and unknown responses have the exit codes of the table."""
     assert expected == refused(command, "ping", "--plex-tv", canned(answer), "--timeout", "1", token=DEAD)
 
 
 def test_text_from_the_other_side_cannot_touch_the_terminal(command: Command, canned: Canned) -> None:
-    """Escape and direction characters in names and messages are not shown."""
+    """Escape and direction characters in names and messages are not printed."""
     name = "ev\x1b]52;c;aGk=\x07il\u202egnp"
     body = json.dumps({"id": 1, "username": name, "email": name}).encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
@@ -216,7 +216,7 @@ WRONG = {
 def test_wrong_usage_is_said_before_anything_is_sent(
     command: Command, arguments: list[str], given: dict[str, object], named: str
 ) -> None:
-    """It ends with 2, prints nothing on standard output and names what is wrong."""
+    """The exit code is 2, standard output is empty, and the error names the problem."""
     ran = command(*arguments, **given)
     assert (2, "") == (ran.code, ran.out)
     assert named in ran.err
@@ -235,13 +235,13 @@ MISPLACED = [
 
 @pytest.mark.parametrize("arguments", MISPLACED, ids=" ".join)
 def test_a_secret_in_the_wrong_place_is_not_repeated(command: Command, arguments: list[str]) -> None:
-    """A token or password among the arguments is refused in words that do not show it."""
+    """A token or password among the arguments is refused without repeating it."""
     ran = command(*(argument.format(text_of(MIRA.token)) for argument in arguments), token=DEAD)
     assert (2, "") == (ran.code, ran.out)
 
 
 def test_a_given_identifier_is_sent_and_none_is_kept(command: Command, tmp_path: Path) -> None:
-    """--client-identifier replaces this installation's own, for which nothing is then read or written."""
+    """--client-identifier replaces this installation's own identifier, which is then neither read nor written."""
     world = World.from_dict(
         {
             "answers": {"require_client_identifier": True},
@@ -260,7 +260,7 @@ def test_the_environment_wins_over_standard_input(command: Command, here: list[s
 
 
 def test_an_identifier_that_cannot_be_kept(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no home folder can be written, that is noted, and the command goes on."""
+    """If no home folder can be written, the command prints a note and continues."""
     monkeypatch.setattr("ticketstub.device._TEMPORARY_IDENTIFIERS", {})  # it is said once in a process
     monkeypatch.setattr(StandardTransport, "sleep", lambda _self, _seconds: None)
     monkeypatch.setenv("XDG_DATA_HOME", "/dev/null")

@@ -1,4 +1,4 @@
-"""What the shell completes: commands, options, their values, and the names of kept profiles."""
+"""Shell completion: commands, options, their values, and the names of stored profiles."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ SHELLS = {"bash": "complete -o nosort", "zsh": "#compdef ticketstub", "fish": "c
 
 @pytest.fixture
 def completed(process: Command) -> Completed:
-    """Ask as bash does: what may stand where these words end."""
+    """Request completions as bash does."""
 
     def ask(words: str) -> list[str]:
         arguments = ["ticketstub", *words.split(" ")]
@@ -31,7 +31,7 @@ def completed(process: Command) -> Completed:
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_script_is_shown(process: Command, shell: str) -> None:
-    """`--show-completion SHELL` writes a script for that shell, for this command."""
+    """`--show-completion SHELL` prints a script for that shell."""
     ran = process("--show-completion", shell)
     assert (0, "") == (ran.code, ran.err)
     assert f"_TICKETSTUB_COMPLETE={shell}_complete" in ran.out
@@ -40,7 +40,7 @@ def test_the_script_is_shown(process: Command, shell: str) -> None:
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_shell_is_known(process: Command, shell: str) -> None:
-    """Without a name it is the shell of the user; where that is none of them, the command says which there are."""
+    """Without a name, it uses the user's shell; if that is not supported, the error lists the supported ones."""
     assert process("--show-completion", shell).out == process("--show-completion", env={"SHELL": f"/bin/{shell}"}).out
     ran = process("--show-completion", env={"SHELL": "/bin/sh"})
     assert 2 == ran.code
@@ -49,7 +49,7 @@ def test_the_shell_is_known(process: Command, shell: str) -> None:
 
 @pytest.mark.parametrize(("shell", "startup"), [("bash", ".bashrc"), ("zsh", ".zshrc"), ("fish", None)])
 def test_the_script_is_installed(process: Command, tmp_path: Path, shell: str, startup: str | None) -> None:
-    """`--install-completion SHELL` puts it into the user's own folder, and says where; the startup file stays."""
+    """`--install-completion SHELL` writes the script to the user's folder, and adds one line to the startup file."""
     if startup:
         (tmp_path / startup).write_text("alias l=ls", "utf-8")
     assert 0 == process("--install-completion", shell).code
@@ -65,7 +65,7 @@ def test_the_script_is_installed(process: Command, tmp_path: Path, shell: str, s
 
 
 def test_commands_and_options_are_completed(completed: Completed) -> None:
-    """Commands, those of inner groups and options are."""
+    """Commands, subcommands and options are completed."""
     assert ["login", "logout"] == completed("log")
     assert ["list", "switch", "passcode"] == completed("home ")
     assert {"--storage"} <= set(completed("login --sto"))
@@ -73,7 +73,7 @@ def test_commands_and_options_are_completed(completed: Completed) -> None:
 
 
 def test_profiles_are_completed(completed: Completed, tmp_path: Path) -> None:
-    """Their names are read without network; something damaged completes nothing and says nothing."""
+    """Their names are read without network; a damaged file completes nothing and prints nothing."""
     for profile in ("work", "wild", "home"):
         keep(tmp_path, "https://plex.tv", "some-token-or-other", profile)
     assert ["wild", "work"] == completed("whoami --profile w")

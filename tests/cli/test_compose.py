@@ -1,4 +1,4 @@
-"""`ticketstub env --format compose`: a file that Compose merges with the user's own."""
+"""`ticketstub env --format compose`: a file that Compose merges with the user's own file."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def made(command: Command, *options: str):
 
 
 def one(value: object) -> object:
-    """Return a value as Compose reads it, which has no variables here."""
+    """Return a value as Compose reads it, without variables."""
     if isinstance(value, str):
         assert "$" not in value.replace("$$", "")
     return value.replace("$$", "$") if isinstance(value, str) else value
 
 
 def test_letters_of_any_alphabet_stay(command: Command) -> None:
-    """JSON writes some letters in pairs that YAML does not read; here they are themselves."""
+    """Characters that JSON would write as surrogate pairs, which YAML does not read, are written as they are."""
     assert (
         "plex-\N{SNOWMAN}-\N{TICKET}"
         == made(command, "--image", "plex-\N{SNOWMAN}-\N{TICKET}")["services"]["ticketstub"]["image"]
@@ -47,14 +47,14 @@ def test_letters_of_any_alphabet_stay(command: Command) -> None:
 
 @every("name", ["null", "123", "1e3", ".inf", "---", "yes"])
 def test_a_name_stays_a_name(command: Command, name: str) -> None:
-    """Whatever a service or an image is called, YAML reads a text: it is JSON, too."""
+    """YAML reads every name of a service or an image as text."""
     services = made(command, "--service", name, "--image", name)["services"]
     assert {"ticketstub", name} == set(services)
     assert name == services["ticketstub"]["image"]
 
 
 def test_the_local_plex_has_the_names_and_an_address_of_its_own(command: Command) -> None:
-    """Its service has a fixed address in a network of its own, and in it Plex's names, as aliases, lead there."""
+    """Its service has a fixed address in its own network, where Plex's names are aliases for it."""
     file = made(command)
     local = file["services"]["ticketstub"]
     expected = [
@@ -71,7 +71,7 @@ def test_the_local_plex_has_the_names_and_an_address_of_its_own(command: Command
 
 
 def test_the_service_trusts_it_and_waits_for_it(command: Command) -> None:
-    """It gets the variables, what is to be trusted and the network beside its own, and starts when all is ready."""
+    """It gets the variables, the certificates and the additional network, and starts when the local Plex is ready."""
     file = made(command, "--service", "app-tests")
     tests = file["services"]["app-tests"]
     reached = "localhost,127.0.0.1,::1,plex.tv,.plex.tv,plex.direct,.plex.direct,ticketstub,172.31.99.2"
@@ -112,7 +112,7 @@ WORLD = '[[account]]\nusername = "ana"\nemail = "ana@example.test"\n[[media_serv
 def test_a_world_of_the_user_s_is_mounted(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str, mounted: str, option: str
 ) -> None:
-    """The file is, or its folder where it names folders in it; its media servers have their names."""
+    """The file is mounted, or its folder if the world names recorded folders; the media servers have their names."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "loft").mkdir()
     Path("w o$r:ld.toml").write_text(WORLD + more, "utf-8")
@@ -143,14 +143,14 @@ def test_a_world_of_the_user_s_is_mounted(
     ],
 )
 def test_what_cannot_be_is_said(command: Command, options: list[str], named: str) -> None:
-    """Exit code 2 and a sentence; nothing is printed that could be taken for a file."""
+    """The exit code is 2 with a sentence, and nothing is printed that could be taken for a file."""
     ran = command("env", "--format", "compose", *options)
     assert (2, "") == (ran.code, ran.out)
     assert named in ran.err
 
 
 def test_inside_a_container_the_other_forms_need_the_authority_alone(command: Command, tmp_path: Path) -> None:
-    """Plex's names lead to the local Plex there, so there is no proxy to name."""
+    """Plex's names resolve to the local Plex there, so no proxy is named."""
     for name in ("ca.pem", "bundle.pem"):
         (tmp_path / name).write_text("x")
     ran = command("env", "--ca", str(tmp_path / "ca.pem"), "--format", "dotenv")
@@ -163,7 +163,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 
 
 def instructions() -> list[tuple[str, str]]:
-    """The Dockerfile's instructions and what stands behind each."""
+    """Return the instructions of the Dockerfile with their arguments."""
     joined = DOCKERFILE.replace("\\\n", " ")
     lines = [line for line in joined.splitlines() if line and not line.startswith("#")]
     return [(line.split(None, 1)[0], line.split(None, 1)[1]) for line in lines]
@@ -179,7 +179,7 @@ def test_what_the_dockerfile_copies_is_there_and_sent() -> None:
 
 
 def test_the_image_does_what_the_compose_file_counts_on() -> None:
-    """Not root, our command, the ports, and a folder that other containers mount."""
+    """It has a user other than root, our command, the ports, and a folder that other containers mount."""
     said = instructions()
     assert "ticketstub" == next(text for name, text in said if name == "USER")
     assert ["8190", "8191", "32400", "32401", "443", "80"] == dict(said)["EXPOSE"].split()
@@ -190,7 +190,7 @@ def test_the_image_does_what_the_compose_file_counts_on() -> None:
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
 def test_the_image_s_command_runs_and_is_healthy(start: Start) -> None:
-    """The image's own command line serves the demonstration; its health check fails before, and no more then."""
+    """The image's command serves the demonstration world; its health check fails before that, and succeeds then."""
     said = dict(instructions())
     # Below those that systems give away, and each process of tests its own.
     port, media_port = (str(first + os.getpid() % 6_000) for first in (10_000, 26_000))
@@ -209,7 +209,7 @@ def test_the_image_s_command_runs_and_is_healthy(start: Start) -> None:
 
 
 def test_the_pins_are_those_that_everything_is_tested_with() -> None:
-    """What the image installs is in the same versions in dev.txt, by hash, and from no index."""
+    """The image installs the versions of dev.txt, with their hashes, and from no package index."""
     known = (ROOT / "requirements" / "dev.txt").read_text("utf-8")
     for name in ("build.txt", "server.txt"):
         lines = (ROOT / "requirements" / name).read_text("utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""`ticketstub demo`: the issue's list, told so that it can be read anywhere."""
+"""`ticketstub demo`: its sections, and their output on any terminal."""
 
 import re
 
@@ -39,7 +39,7 @@ REQUESTS = [
 
 @pytest.fixture(scope="module")
 def told() -> list[Ran]:
-    """The demonstration as it was told once, kept for all tests of this file."""
+    """The output of one run of the demonstration, for all tests of this file."""
     return []
 
 
@@ -66,7 +66,7 @@ def test_each_request_has_its_method_path_status_and_milliseconds(ran: Ran) -> N
 
 
 def test_records_are_shown_by_what_matters_in_them(ran: Ran) -> None:
-    """A person, a media server, a transient token and two sources, tokens as fingerprints."""
+    """An account, a media server, a transient token and two sources are shown, with tokens as fingerprints."""
     for line in (
         "user name     mira_quill",
         "name     Attic, owned",
@@ -90,7 +90,7 @@ def test_errors_are_shown_with_class_message_and_hint(ran: Ran) -> None:
 
 @pytest.mark.long
 def test_it_works_on_a_narrow_terminal_without_utf_8_or_colours(process: Command) -> None:
-    """As a process with ASCII output, 60 columns and NO_COLOR it says the same, in plain text."""
+    """As a process with ASCII output, 60 columns and NO_COLOR, it prints the same in plain text."""
     env = {"PYTHONIOENCODING": "ascii", "COLUMNS": "60", "NO_COLOR": "1", "LC_ALL": "C", "TERM": "dumb"}
     ran = process("demo", env=env)
     assert (0, "") == (ran.code, ran.err)

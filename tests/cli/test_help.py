@@ -1,4 +1,4 @@
-"""What the command says about itself, and what it loads to say it."""
+"""The help of the command, and what is loaded to print it."""
 
 import os
 import re
@@ -30,7 +30,7 @@ def test_help_lists_the_commands_the_variables_and_the_exit_codes(command: Comma
 
 @every("name", NAMES)
 def test_the_list_says_what_the_command_says(name: str) -> None:
-    """How a command is listed is how its own help begins."""
+    """The line of a command in the list is the beginning of its own help."""
     own = dict(every_command())[name]
     assert (own.help or "").startswith(COMMANDS[name][1].rstrip("."))
 
@@ -41,7 +41,7 @@ def test_without_a_command_the_help_is_shown(command: Command) -> None:
 
 @pytest.mark.parametrize("group", ["home", "home passcode", "devices"])
 def test_a_group_alone_shows_its_help(command: Command, group: str) -> None:
-    """Its help lists its commands, each with a sentence that is not cut off."""
+    """Its help lists its subcommands, each with a complete sentence."""
     ran = command(*group.split())
     assert (0, "") == (ran.code, ran.err)
     assert command(*group.split(), "--help").out == ran.out
@@ -55,7 +55,7 @@ def test_version(command: Command) -> None:
 
 @every("name", [*NAMES, *GROUPS])
 def test_every_command_explains_itself(command: Command, name: str) -> None:
-    """Its help is a sentence and its options; each option says what it is for."""
+    """Its help has a sentence and its options, each with a description."""
     ran = command(*name.split(), "--help")
     assert (0, "") == (ran.code, ran.err)
     assert f"Usage: ticketstub {name} " in ran.out
@@ -63,7 +63,7 @@ def test_every_command_explains_itself(command: Command, name: str) -> None:
 
 
 def test_l1_no_option_and_no_argument_takes_a_secret() -> None:
-    """A command line is read by every process: nothing about tokens, passwords or codes takes a value there."""
+    """Every process can read a command line, so no option for a token, password or code takes a value."""
     taking = [
         (name, option)
         for name, one in [("ticketstub", app), *every_command()]
@@ -76,13 +76,13 @@ def test_l1_no_option_and_no_argument_takes_a_secret() -> None:
 
 
 def test_l6_nothing_turns_the_check_of_certificates_off() -> None:
-    """There is no option, in any command, to trust whoever answers."""
+    """No command has an option that turns the check of certificates off."""
     options = [option for _, one in [("ticketstub", app), *every_command()] for it in one.params for option in it.opts]
     assert [] == [option for option in options if re.search(r"insecure|verify|trust|-k$", option)]
 
 
 def test_help_loads_neither_rich_nor_a_client_nor_the_server(process: Command) -> None:
-    """What costs time to import is not imported to explain the command, nor the server to use the client."""
+    """Help loads nothing that is slow to import, and a client command does not load the local Plex."""
     show = "import sys; from ticketstub.cli.app import run_command; run_command({arguments!r}); print(*sys.modules)"
     loaded = set(process(code=show.format(arguments=["--help"])).out.split())
     assert set() == {f"ticketstub.cli.{module}" for module, _ in COMMANDS.values()} & loaded
@@ -98,7 +98,7 @@ def test_help_loads_neither_rich_nor_a_client_nor_the_server(process: Command) -
 
 @pytest.mark.parametrize("width", [30, 40, 80])
 def test_help_fits_a_narrow_terminal(width: int) -> None:
-    """At 30, 40 and 80 columns no line of any command's help is broken by the terminal."""
+    """At 30, 40 and 80 columns, no line of any help is wider than the terminal."""
     for path, command in [("", app), *every_command()]:
         context = command.context_class(command, info_name=f"ticketstub {path}", terminal_width=width)
         _, *lines = command.get_help(context).splitlines()  # the first one has the command's own name
@@ -106,7 +106,7 @@ def test_help_fits_a_narrow_terminal(width: int) -> None:
 
 
 def test_help_explains_arguments(command: Command) -> None:
-    """A command's help says what its arguments are, once."""
+    """The help of a command describes its arguments, once."""
     assert 1 == command("record", "--help").out.count("  FOLDER   The folder for its answers.")
 
 
@@ -138,7 +138,7 @@ def test_another_distribution_adds_commands(process: Command, add_on: dict[str, 
 
 
 def test_a_command_that_does_not_load_is_named(process: Command, add_on: dict[str, str]) -> None:
-    """A broken add-on ends with a sentence, and disturbs no other command."""
+    """A broken add-on ends with a sentence, and other commands still work."""
     ran = process("broken", env=add_on)
     assert 1 == ran.code
     assert "the command broken of acme_missing cannot be loaded: ModuleNotFoundError" in ran.err

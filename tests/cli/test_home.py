@@ -14,13 +14,13 @@ PASSCODE = "4711"
 
 @pytest.fixture
 def mira(command: Command, fresh: LocalPlexController, tmp_path: Path) -> list[str]:
-    """Mira is signed in at a local Plex of this test's own; returns the option that names it."""
+    """Sign Mira in to a local Plex for this test; returns the option that names it."""
     keep(tmp_path, fresh.url, TOKEN, username="mira_quill", account_id=MIRA.id, client_identifier="tests-mira")
     return ["--plex-tv", fresh.url]
 
 
 def test_the_home_is_listed(command: Command, mira: list[str]) -> None:
-    """Each user with role and protection, on a line of its own."""
+    """Each user has a line with the role and whether there is a passcode."""
     rows = [line.split() for line in command("home", "list", *mira).out.splitlines()]
     assert ["id", "name", "role", "passcode", "e-mail"] == rows[0]
     assert ["10500123", "administrator", "no"] == [rows[1][0], *rows[1][2:4]]
@@ -32,7 +32,7 @@ def test_the_home_is_listed(command: Command, mira: list[str]) -> None:
 
 
 def test_a_switch_is_kept_as_a_profile_of_its_own(command: Command, mira: list[str], tmp_path: Path) -> None:
-    """The other user has a profile by his name; one's own stays as it was."""
+    """The other user's sign-in is stored under a profile with that name; the current one stays unchanged."""
     ran = command("home", "switch", "pip", *mira)
     assert (0, "Signed in as Pip") == (ran.code, ran.out.splitlines()[0])
     assert f"ticketstub whoami --plex-tv {mira[1]} --profile pip" in ran.out
@@ -43,7 +43,7 @@ def test_a_switch_is_kept_as_a_profile_of_its_own(command: Command, mira: list[s
 
 
 def test_a_passcode_is_read_from_a_pipe(command: Command, mira: list[str]) -> None:
-    """Standard input holds the passcode then, and no token; a wrong one is exit code 1, none tells how to give one."""
+    """Standard input then contains the passcode, not a token; a wrong one has exit code 1, and a missing one a hint."""
     switch = ["home", "switch", "Juno_Vale", "--as", "juno", *mira]
     ran = command(*switch)
     assert (1, "") == (ran.code, ran.out)
@@ -60,7 +60,7 @@ def test_a_passcode_is_read_from_a_pipe(command: Command, mira: list[str]) -> No
 def test_a_passcode_is_asked_for_on_a_terminal(
     command: Command, mira: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only where the user is protected, and without an echo."""
+    """It is asked for only if the user has one, and without an echo."""
     asked: list[str] = []
 
     def answer(question: str, stream: object) -> str:
@@ -74,7 +74,7 @@ def test_a_passcode_is_asked_for_on_a_terminal(
 
 
 def test_a_name_that_is_taken(command: Command, mira: list[str], fresh: LocalPlexController, tmp_path: Path) -> None:
-    """A profile of another account is not replaced without --again; one of the same user is."""
+    """A profile of another account is replaced only with --again; a profile of the same user always is."""
     keep(tmp_path, fresh.url, text_of(TOM.token), "pip")
     ran = command("home", "switch", "Pip", *mira)
     assert (2, "") == (ran.code, ran.out)
@@ -90,7 +90,7 @@ def test_nobody_of_that_name(command: Command, mira: list[str]) -> None:
 
 
 def test_ones_own_passcode(command: Command, mira: list[str]) -> None:
-    """It is set, changed with the present one, and removed; a wrong present one changes nothing."""
+    """It is set, changed with the current one, and removed; a wrong current passcode changes nothing."""
     assert 0 == command("home", "passcode", "set", *mira, stdin="1234\n").code
     wrong = command("home", "passcode", "set", *mira, stdin="5678\n9999\n")
     assert wrong.code != 0
@@ -114,14 +114,14 @@ def test_a_managed_user_s_passcode(command: Command, mira: list[str]) -> None:
 
 @pytest.mark.parametrize("text", ["", "123\n", "12345\n", "abcd\n"])
 def test_what_is_no_passcode(command: Command, mira: list[str], text: str) -> None:
-    """It is exit code 2, and not repeated."""
+    """The exit code is 2, and the value is not repeated."""
     ran = command("home", "passcode", "set", *mira, stdin=text)
     assert (2, "") == (ran.code, ran.out)
     assert not text.strip() or text.strip() not in ran.err
 
 
 def test_devices_are_listed_and_removed(command: Command, mira: list[str], tmp_path: Path) -> None:
-    """This one is marked; one that is removed has lost its tokens."""
+    """This device is marked; a removed device has lost its tokens."""
     login = ["login", "--password", "--login", "tom", "--profile", "tom", "--storage", "file", *mira]
     assert 0 == command(*login, stdin=text_of(TOM.password)).code
     rows = command("devices", "list", "--profile", "tom", *mira).out.splitlines()
@@ -135,7 +135,7 @@ def test_devices_are_listed_and_removed(command: Command, mira: list[str], tmp_p
 
 
 def test_a_device_is_removed_after_a_yes_alone(command: Command, mira: list[str], watch: Watch, tmp_path: Path) -> None:
-    """It asks on a terminal, naming the device; without one it needs --yes."""
+    """On a terminal, it asks and names the device; without a terminal, it needs --yes."""
     listed = json.loads(command("devices", "list", "--json", *mira).out)["devices"]
     name, number = listed[0]["name"], len(listed)
     remove = ["devices", "remove", str(listed[0]["id"]), *mira]
@@ -157,7 +157,7 @@ def test_no_such_device(command: Command, mira: list[str]) -> None:
 def test_where_a_switch_is_kept_is_settled_before_it(
     command: Command, fresh: LocalPlexController, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a token from the environment and no place to keep anything, nobody is switched to."""
+    """With a token from the environment and no place to store a sign-in, no switch is made."""
     monkeypatch.setenv("XDG_DATA_HOME", "/dev/null")
     ran = command("home", "switch", "Pip", "--plex-tv", fresh.url, token=MIRA.token)
     assert (1, "") == (ran.code, ran.out)

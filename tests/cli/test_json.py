@@ -1,4 +1,4 @@
-"""What `--json` prints: one form for each kind of value, and one name for each thing, over all commands."""
+"""The output of `--json`: one format for each kind of value, and one name for each thing, in all commands."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def commands() -> list[tuple[str, ...]]:
 
 
 def values(found: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every value with the key that it stands under."""
+    """Yield every value with its key."""
     if isinstance(found, dict):
         for name, value in found.items():
             yield name, value
@@ -72,7 +72,7 @@ def values(found: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def wrong(found: Mapping[str, Any], home: Path) -> list[tuple[str, Any]]:
-    """Return what has another form than its key says."""
+    """Return the values whose format does not match their key."""
     return [(key, value) for key, value in values(found) if value is not None and not _is_right(key, value, home)]
 
 
@@ -91,7 +91,7 @@ def _is_right(key: str, value: Any, home: Path) -> bool:
 def test_every_command_says_the_same_thing_in_the_same_way(
     command: Command, fresh: LocalPlexController, tmp_path: Path
 ) -> None:
-    """Times are ISO 8601 in UTC, tokens fingerprints, paths paths, what is unknown null, and names agree everywhere."""
+    """Times are ISO 8601 in UTC, tokens are fingerprints, unknown values are null, and names agree everywhere."""
     stdin = {
         "login --password": f"mira_quill\n{text_of(MIRA.password)}\n{MIRA.code()}\n",
         "home switch": f"{text_of(JUNO.passcode)}\n",
@@ -128,7 +128,7 @@ class Kinds(msgspec.Struct, frozen=True):
 
 
 def test_one_function_gives_each_kind_its_form() -> None:
-    """Seconds since 1970 and moments of any zone look alike, and a time that no calendar has is not known."""
+    """Epoch seconds and times of any zone have the same format, and a time outside the calendar is unknown."""
     when = datetime(2026, 11, 28, 21, 0, 0, 999, tzinfo=UTC)
     elsewhere = when.astimezone(timezone(timedelta(hours=-5)))
     naive, token = when.replace(tzinfo=None), Token(text_of(TOM.token))

@@ -1,4 +1,4 @@
-"""What the commands do with a sign-in that is kept: use it, show it, renew it, end it."""
+"""What the commands do with a stored sign-in: use it, show it, renew it, end it."""
 
 import contextlib
 import json
@@ -48,7 +48,7 @@ class Ring(KeyringBackend):
 
 @pytest.fixture
 def ring(command: Command, monkeypatch: pytest.MonkeyPatch) -> Ring:
-    """This computer's keyring, for the length of a test."""
+    """A keyring that replaces this computer's own during a test."""
     mine = Ring()
     monkeypatch.setattr("keyring.core._keyring_backend", mine)
     return mine
@@ -58,7 +58,7 @@ def ring(command: Command, monkeypatch: pytest.MonkeyPatch) -> Ring:
 def test_what_is_kept_is_used_where_no_token_is_given(
     command: Command, here: list[str], tmp_path: Path, name: str
 ) -> None:
-    """Each command that asks Plex takes the kept sign-in, also in JSON."""
+    """Each command that calls Plex uses the stored sign-in, also with --json."""
     keep(tmp_path, here[1], TOKEN)
     for more in ([], ["--json"]):
         ran = command(*name.split(), *here, *more)
@@ -67,7 +67,7 @@ def test_what_is_kept_is_used_where_no_token_is_given(
 
 
 def test_a_token_that_is_given_comes_first(command: Command, here: list[str], tmp_path: Path) -> None:
-    """TICKETSTUB_TOKEN, then standard input, then what is kept; but --profile before all of them."""
+    """The order is --profile, TICKETSTUB_TOKEN, standard input, then the stored sign-in."""
     keep(tmp_path, here[1], TOKEN)
     assert "mira_quill" == command("whoami", *here, stdin=text_of(MIRA.token)).out.splitlines()[0]
     assert "tom" == command("whoami", *here, "--profile", "default", stdin=b"\xff").out.splitlines()[0]
@@ -78,7 +78,7 @@ def test_a_token_that_is_given_comes_first(command: Command, here: list[str], tm
 def test_a_profile_by_the_environment(
     command: Command, here: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """TICKETSTUB_PROFILE names the profile, and standard input is not read then; --profile wins over it."""
+    """TICKETSTUB_PROFILE names the profile, and standard input is then not read; --profile takes precedence."""
     keep(tmp_path, here[1], TOKEN, "work")
     keep(tmp_path, here[1], text_of(MIRA.token), "mira")
     monkeypatch.setenv("TICKETSTUB_PROFILE", "work")
@@ -87,7 +87,7 @@ def test_a_profile_by_the_environment(
 
 
 def test_l9_a_profile_belongs_to_its_issuer(command: Command, here: list[str], tmp_path: Path) -> None:
-    """What is kept for one Plex is not used for another: that is an error which names the right one."""
+    """A sign-in for one Plex is not used for another: the error names the right one."""
     keep(tmp_path, "https://plex.tv", TOKEN, "work")
     ran = command("whoami", *here, "--profile", "work")
     assert (2, "") == (ran.code, ran.out)
@@ -97,7 +97,7 @@ def test_l9_a_profile_belongs_to_its_issuer(command: Command, here: list[str], t
 def test_l9_a_kept_token_goes_to_no_other_media_server(
     command: Command, here: list[str], fresh: LocalPlexController, tmp_path: Path
 ) -> None:
-    """A media server gets its own token, as plex.tv lists it; one that is not listed gets nothing."""
+    """A media server gets its own token, as plex.tv lists it; a server that is not listed gets none."""
     keep(tmp_path, here[1], text_of(MIRA.token), username="mira_quill", account_id=MIRA.id)
     own = json.loads(command("servers", "--json", *here).out)["servers"][0]
     found = command("token", "--transient", *here, "--server", own["connections"][0]["uri"])
@@ -109,7 +109,7 @@ def test_l9_a_kept_token_goes_to_no_other_media_server(
 
 
 def test_why_a_kept_token_no_longer_works_is_said(command: Command, here: list[str], tmp_path: Path) -> None:
-    """The profile and the likely reason are named, and the command that helps; the exit code stays 3."""
+    """The error names the profile, the likely reason and the command to sign in again; the exit code stays 3."""
     keep(tmp_path, here[1], "this-token-was-ended", "work")
     ran = command("whoami", *here, "--profile", "work")
     assert (3, "") == (ran.code, ran.out)
@@ -132,7 +132,7 @@ def test_an_outage_is_not_blamed_on_the_token(command: Command, tmp_path: Path) 
 
 
 def test_status_tells_all_without_network(command: Command, tmp_path: Path) -> None:
-    """L2: profile, account, issuer, place, times and fingerprint of everything that is kept, wherever that is."""
+    """L2: it shows profile, account, issuer, place, times and fingerprint of every stored sign-in."""
     keep(tmp_path, NOBODY, TOKEN, created_at=1_790_000_000.0, expires_at=1_990_000_000.0)
     keep(tmp_path, "https://plex.tv", "another-token-entirely", "work", username=None)
     ran = command("status")
@@ -149,7 +149,7 @@ def test_status_tells_all_without_network(command: Command, tmp_path: Path) -> N
 
 
 def test_status_of_nothing(command: Command) -> None:
-    """Where nothing is kept that is said; a profile that is named and not there is an error."""
+    """Without a stored sign-in, it says so; a named profile that does not exist is an error."""
     assert (0, "No sign-in is stored.\n") == (command("status").code, command("status").out)
     assert 2 == command("status", "--profile", "work").code
     ran = command("status", token="some-token-or-other")
@@ -157,7 +157,7 @@ def test_status_of_nothing(command: Command) -> None:
 
 
 def test_status_tells_a_file_that_others_can_read(command: Command, tmp_path: Path) -> None:
-    """L2: such a file is refused, with what to do."""
+    """L2: such a file is refused, with a hint."""
     keep(tmp_path, NOBODY, TOKEN)
     (file,) = store_in(tmp_path).directory.glob("*.kept")
     file.chmod(0o644)
@@ -170,7 +170,7 @@ def test_status_tells_a_file_that_others_can_read(command: Command, tmp_path: Pa
 
 
 def test_logout_ends_the_token_and_forgets_it(command: Command, fresh: LocalPlexController, tmp_path: Path) -> None:
-    """The token is dead at Plex afterwards, and nothing is kept."""
+    """Afterwards the token is revoked at Plex, and nothing is stored."""
     here = ["--plex-tv", fresh.url]
     keep(tmp_path, fresh.url, TOKEN)
     assert (0, "Signed out: default (tom)\n") == ((ran := command("logout", *here)).code, ran.out)
@@ -180,7 +180,7 @@ def test_logout_ends_the_token_and_forgets_it(command: Command, fresh: LocalPlex
 
 
 def test_l5_what_plex_cannot_be_told_stays_kept(command: Command, tmp_path: Path) -> None:
-    """With plex.tv down nothing is forgotten, that is said, and the exit code is 5; --local forgets it here."""
+    """With plex.tv down, nothing is deleted and the exit code is 5; --local deletes the sign-in here."""
     keep(tmp_path, NOBODY, TOKEN)
     ran = command("logout", "--plex-tv", NOBODY, "--timeout", "0.3")
     assert (5, "") == (ran.code, ran.out)
@@ -199,7 +199,7 @@ def test_logout_of_a_dead_token_forgets_it(command: Command, fresh: LocalPlexCon
 
 
 def test_who_signed_out_offline_is_not_signed_in(command: Command, here: list[str], tmp_path: Path) -> None:
-    """What is only kept to be ended is not used for anything else."""
+    """A sign-in that is stored only to be ended at Plex is not used for anything else."""
     keep(tmp_path, here[1], TOKEN, signed_out_at=1_790_000_000.0)
     ran = command("whoami", *here)
     assert (2, "") == (ran.code, ran.out)
@@ -221,7 +221,7 @@ def test_renew_without_a_key_keeps_alive(command: Command, here: list[str], tmp_
 def test_token_is_written_alone_into_a_pipe(
     command: Command, here: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """L3: the kept token, whatever TICKETSTUB_TOKEN says; on a terminal only with --yes, in JSON as a fingerprint."""
+    """L3: it prints the stored token, not TICKETSTUB_TOKEN; to a terminal only with --yes, in JSON as a fingerprint."""
     made = "a-token-of-this-test"
     keep(tmp_path, here[1], made)
     monkeypatch.setenv("TICKETSTUB_TOKEN", "some-token-or-other")
@@ -237,7 +237,7 @@ def test_token_is_written_alone_into_a_pipe(
 def test_claim_writes_a_claim_token_into_a_pipe(
     command: Command, here: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a terminal only with --yes, in JSON as a fingerprint."""
+    """It is printed to a terminal only with --yes, and in JSON as a fingerprint."""
     keep(tmp_path, here[1], TOKEN)
     assert re.fullmatch(r"claim-[\w-]{20}\n", command("claim", *here).out)
     assert "claim-" not in command("claim", "--json", *here).out
@@ -261,7 +261,7 @@ CHECKED: dict[str, tuple[str, int, str]] = {
 
 @pytest.mark.parametrize(("text", "code", "beginning"), CHECKED.values(), ids=CHECKED)
 def test_check(command: Command, here: list[str], text: str, code: int, beginning: str) -> None:
-    """Kind, state and reason of whatever is piped in, and an exit code for scripts."""
+    """It shows kind, state and reason of a piped token, and has an exit code for scripts."""
     ran = command("check", *here, stdin=text)
     assert (code, "") == (ran.code, ran.err)
     assert ran.out.startswith(beginning)
@@ -287,7 +287,7 @@ def test_check_of_what_is_no_token(command: Command, here: list[str]) -> None:
 
 
 def test_the_keyring_is_taken_unasked(command: Command, here: list[str], ring: Ring, tmp_path: Path) -> None:
-    """With a keyring, nobody is asked, no file has the token, and status names the keyring."""
+    """With a keyring, no question is asked, no file contains the token, and status names the keyring."""
     ran = command("login", "--password", *here, stdin=f"tom\n{text_of(TOM.password)}\n")
     assert (0, "") == (ran.code, ran.err)
     assert "in this computer's keyring (" in ran.out
@@ -304,7 +304,7 @@ def test_the_keyring_is_taken_unasked(command: Command, here: list[str], ring: R
 def test_what_is_in_a_file_is_found_beside_a_keyring(
     command: Command, here: list[str], ring: Ring, tmp_path: Path
 ) -> None:
-    """Where each profile is kept is looked up for each."""
+    """The store of each profile is looked up separately."""
     keep(tmp_path, here[1], TOKEN, "filed")
     login = ["login", "--password", "--storage", "keyring", "--profile", "ringed", *here]
     assert 0 == command(*login, stdin=f"tom\n{text_of(TOM.password)}\n").code
@@ -317,14 +317,14 @@ def test_what_is_in_a_file_is_found_beside_a_keyring(
 
 
 def test_a_named_keyring_that_is_none(command: Command, here: list[str]) -> None:
-    """It is said before anybody is asked for a password, with the option that helps."""
+    """The error comes before the password is asked for, and names the option that helps."""
     ran = command("login", "--password", "--storage", "keyring", *here, stdin=b"\xff")
     assert (1, "") == (ran.code, ran.out)
     assert "--storage file" in ran.err
 
 
 def keep_for(home: Path, plex_tv: str, app: str, token: str, username: str) -> None:
-    """Keep a sign-in as a program of that name would have."""
+    """Store a sign-in as a program of that name does."""
     credential = Credential(
         issuer=plex_tv, app=app, token=Token(token), username=username, client_identifier=f"tests-{username}"
     )
@@ -332,7 +332,7 @@ def keep_for(home: Path, plex_tv: str, app: str, token: str, username: str) -> N
 
 
 def test_the_command_is_an_app_of_its_own(command: Command, here: list[str], tmp_path: Path) -> None:
-    """What another program keeps is not the command's: it is neither used, shown by status, nor ended by logout."""
+    """The sign-ins of other programs are neither used, shown by status, nor ended by logout."""
     keep_for(tmp_path, here[1], "Photo Frame", TOKEN, "tom")
     for name in ("whoami", "logout", "renew"):
         ran = command(name, *here)
@@ -364,7 +364,7 @@ def test_profiles_lists_all_apps(command: Command, here: list[str], tmp_path: Pa
 def test_logout_all_ends_those_of_all_apps(
     command: Command, fresh: LocalPlexController, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says what it will end and asks; those that Plex cannot be told of stay kept, and the exit code says so."""
+    """It lists them and asks; those that cannot be ended at Plex stay stored, and the exit code reports that."""
     monkeypatch.setattr(StandardTransport, "sleep", lambda _self, _seconds: None)
     keep(tmp_path, fresh.url, TOKEN)
     keep_for(tmp_path, fresh.url, "Photo Frame", text_of(MIRA.token), "mira_quill")
@@ -394,7 +394,7 @@ def test_logout_all_ends_those_of_all_apps(
 def test_logout_all_asks_on_a_terminal(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
-    """Anything but a yes ends nothing."""
+    """Any answer but yes ends nothing."""
     keep_for(tmp_path, NOBODY, "Admin Tool", "another-token-entirely", "juno")
     monkeypatch.setattr("ticketstub.cli.prompts.is_terminal", lambda _stream: True)
     ran = command("logout", "--all", "--local", stdin=f"{answer}\n", terminal=True)
@@ -404,7 +404,7 @@ def test_logout_all_asks_on_a_terminal(
 
 
 def test_an_empty_pipe_is_an_error(command: Command, here: list[str], tmp_path: Path) -> None:
-    """Where a token is expected and the pipe is empty, what is kept is not used; /dev/null is no pipe."""
+    """An empty pipe does not fall back to the stored sign-in; /dev/null is not a pipe."""
     keep(tmp_path, here[1], TOKEN)
     for name in ("whoami", "check"):
         ran = command(name, *here, stdin="")
@@ -420,7 +420,7 @@ MUCH = {"notice_after": 0.0, "signed_in_timeout": 60.0, "signed_out_timeout": 60
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
-    """A pipe: where to read and where to write."""
+    """A pipe: its reading and its writing end."""
     reading, writing = os.pipe()
     yield reading, writing
     with contextlib.suppress(OSError):
@@ -429,7 +429,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 def test_an_open_silent_pipe_hangs_nothing(pipe: tuple[int, int], capsys: pytest.CaptureFixture[str]) -> None:
-    """After a bounded wait what is kept is used, with a note; where nothing is kept, it is an error that says so."""
+    """After a limited wait, the stored sign-in is used with a note; without one, it is an error."""
     assert read_first_line(pipe[0], lambda: True, **LITTLE) is None
     assert "no token arrived on standard input" in capsys.readouterr().err
     with pytest.raises(InvalidUsage, match="no token arrived on standard input"):
@@ -438,7 +438,7 @@ def test_an_open_silent_pipe_hangs_nothing(pipe: tuple[int, int], capsys: pytest
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_slow_writer_is_waited_for(pipe: tuple[int, int], *, kept: bool) -> None:
-    """A token that comes late is taken, whether or not something is kept; a line is enough, the pipe may stay open."""
+    """A late token is used, with or without a stored sign-in; one line is enough, and the pipe may stay open."""
     asked = threading.Event()
 
     def is_kept() -> bool:
@@ -457,7 +457,7 @@ def test_a_slow_writer_is_waited_for(pipe: tuple[int, int], *, kept: bool) -> No
 
 
 def test_half_a_token_is_none(pipe: tuple[int, int]) -> None:
-    """A token without an end on a pipe that stays open is an error: what is kept is not used in its place."""
+    """An incomplete token on a pipe that stays open is an error: the stored sign-in is not used instead."""
     os.write(pipe[1], b"some-to")
     with pytest.raises(InvalidUsage, match="is incomplete"):
         read_first_line(pipe[0], lambda: True, notice_after=0.0, signed_in_timeout=0.2, signed_out_timeout=0.2)
@@ -465,7 +465,7 @@ def test_half_a_token_is_none(pipe: tuple[int, int]) -> None:
 
 @pytest.mark.long
 def test_an_open_standard_input_is_no_obstacle(start: Start, here: list[str], tmp_path: Path) -> None:
-    """`docker run -i` and ssh leave standard input open: `whoami` uses what is kept, and ends."""
+    """`docker run -i` and ssh leave standard input open: `whoami` uses the stored sign-in, and ends."""
     keep(tmp_path, here[1], TOKEN)
     running = start("whoami", *here, stdin=subprocess.PIPE)
     assert "tom" == running.wait_for("tom", 60)
@@ -475,7 +475,7 @@ def test_an_open_standard_input_is_no_obstacle(start: Start, here: list[str], tm
 def test_a_home_that_cannot_be_written_costs_the_identifier(
     command: Command, here: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a token that is given, each command goes on, with a note."""
+    """With a given token, each command continues, with a note."""
     for name in ("HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, "/dev/null")
     for name in ("whoami", "check", "ping", "servers", "devices list", "home list"):

@@ -1,4 +1,4 @@
-"""`ticketstub login`: what is read, what is sent, what is shown."""
+"""`ticketstub login`: what it reads, sends and shows."""
 
 import sys
 
@@ -16,7 +16,7 @@ def code() -> str:
 
 
 def test_two_lines_sign_in(command: Command, here: list[str]) -> None:
-    """Login and password on standard input are enough where no code is wanted; the account is shown."""
+    """Login and password on standard input are enough if no code is needed; the account is shown."""
     ran = command(*LOGIN, *here, stdin=f"TOM@example.test\r\n{text_of(TOM.password)}\r\n")
     assert (0, "Signed in as tom") == (ran.code, ran.out.splitlines()[0])
     assert "--print-token" in ran.out
@@ -28,7 +28,7 @@ def test_a_third_line_is_the_code(command: Command, fresh: LocalPlexController) 
 
 
 def test_a_printed_token_stands_alone_and_works(command: Command, here: list[str]) -> None:
-    """--print-token writes the token and nothing else to either stream."""
+    """--print-token prints the token and nothing else on either stream."""
     ran = command("login", "--password", "--login", "tom", "--print-token", *here, stdin=text_of(TOM.password))
     assert (0, "", 1) == (ran.code, ran.err, len(ran.out.splitlines()))
     assert "tom" == command("whoami", *here, stdin=ran.out).out.splitlines()[0]
@@ -55,7 +55,7 @@ def test_a_wrong_code_is_exit_code_4(command: Command, here: list[str]) -> None:
 def test_on_a_terminal_it_asks_for_a_code_where_plex_does(
     command: Command, fresh: LocalPlexController, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Login, password (without an echo) and, only then, the code are asked for on standard error."""
+    """It asks on standard error for the login, the password (without an echo) and, if needed, the code."""
     asked: list[str] = []
 
     def answer(question: str, stream: object) -> str:
@@ -80,7 +80,7 @@ def test_on_a_terminal_no_code_is_asked_for_where_none_is_wanted(
 def test_a_token_is_not_written_to_a_terminal_unless_it_is_meant(
     command: Command, here: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """--print-token is refused before anything is asked or sent; --yes allows it."""
+    """--print-token to a terminal is refused before anything is asked or sent; --yes allows it."""
     arguments = ("login", "--password", "--print-token", *here)
     stdin = f"tom\n{text_of(TOM.password)}\n"
     monkeypatch.setattr("ticketstub.cli.prompts.is_terminal", lambda stream: stream is sys.stdout)

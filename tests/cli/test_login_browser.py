@@ -1,4 +1,4 @@
-"""`ticketstub login` by browser and by link code, and what is kept of it, against a local Plex over loopback."""
+"""`ticketstub login` by browser and by link code, and what is stored, against a local Plex over loopback."""
 
 import json
 import re
@@ -17,7 +17,7 @@ TOKEN = text_of(TOM.token)
 def test_in_the_browser_and_kept_in_a_file(
     command: Command, fresh: LocalPlexController, watch: Watch, tmp_path: Path
 ) -> None:
-    """It shows address and code, waits for the approval, says who signed in and where it is kept; whoami uses it."""
+    """It shows address and code, waits for the approval, and shows who signed in and where that is stored."""
     codes = watch(lambda code: link(fresh.url, code, TOKEN))
     ran = command("login", "--storage", "file", "--plex-tv", fresh.url)
     assert (0, "Signed in as tom") == (ran.code, ran.out.splitlines()[0])
@@ -35,7 +35,7 @@ def test_in_the_browser_and_kept_in_a_file(
 
 
 def test_by_a_code_to_be_typed(command: Command, fresh: LocalPlexController, watch: Watch) -> None:
-    """--code shows 4 characters and the page to type them on."""
+    """--code shows a code of 4 characters and the page to enter it on."""
     codes = watch(lambda code: link(fresh.url, code, TOKEN))
     ran = command("login", "--code", "--storage", "memory", "--plex-tv", fresh.url)
     assert (0, "Signed in as tom") == (ran.code, ran.out.splitlines()[0])
@@ -45,7 +45,7 @@ def test_by_a_code_to_be_typed(command: Command, fresh: LocalPlexController, wat
 
 
 def test_json_tells_how_and_where(command: Command, fresh: LocalPlexController, watch: Watch, tmp_path: Path) -> None:
-    """With --json standard output is one object, and the address is on standard error."""
+    """With --json, standard output is one object, and the address is on standard error."""
     watch(lambda code: link(fresh.url, code, TOKEN))
     ran = command("login", "--json", "--storage", "file", "--profile", "work", "--plex-tv", fresh.url)
     told = json.loads(ran.out)
@@ -58,7 +58,7 @@ def test_json_tells_how_and_where(command: Command, fresh: LocalPlexController, 
 
 
 def test_who_is_signed_in_already_is_told_so(command: Command, fresh: LocalPlexController, tmp_path: Path) -> None:
-    """What still works is used as it is, and the ways to another sign-in are named."""
+    """A sign-in that still works is used, and the options for another sign-in are named."""
     keep(tmp_path, fresh.url, TOKEN)
     ran = command("login", "--plex-tv", fresh.url)
     assert (0, "Already signed in as tom") == (ran.code, ran.out.splitlines()[0])
@@ -68,7 +68,7 @@ def test_who_is_signed_in_already_is_told_so(command: Command, fresh: LocalPlexC
 
 
 def test_again_signs_in_anew(command: Command, fresh: LocalPlexController, watch: Watch, tmp_path: Path) -> None:
-    """--again replaces what is kept, when the new sign-in is there."""
+    """--again replaces the stored sign-in once the new one succeeds."""
     before = keep(tmp_path, fresh.url, TOKEN)
     watch(lambda code: link(fresh.url, code, TOKEN))
     assert 0 == command("login", "--again", "--plex-tv", fresh.url).code
@@ -80,7 +80,7 @@ def test_again_signs_in_anew(command: Command, fresh: LocalPlexController, watch
 def test_what_no_longer_works_is_explained(
     command: Command, fresh: LocalPlexController, watch: Watch, tmp_path: Path
 ) -> None:
-    """A kept token that Plex no longer knows: it is said why there is a new sign-in."""
+    """If Plex no longer knows the stored token, the reason for the new sign-in is shown."""
     keep(tmp_path, fresh.url, "this-token-was-ended")
     watch(lambda code: link(fresh.url, code, TOKEN))
     ran = command("login", "--plex-tv", fresh.url)
@@ -89,7 +89,7 @@ def test_what_no_longer_works_is_explained(
 
 
 def test_what_cannot_be_checked_is_kept(command: Command, tmp_path: Path) -> None:
-    """If plex.tv does not answer, the kept sign-in stays, and that is said."""
+    """If plex.tv does not answer, the stored sign-in stays, and the output says so."""
     keep(tmp_path, "http://127.0.0.1:9", TOKEN)
     ran = command("login", "--plex-tv", "http://127.0.0.1:9", "--timeout", "0.3")
     assert 0 == ran.code
@@ -97,14 +97,14 @@ def test_what_cannot_be_checked_is_kept(command: Command, tmp_path: Path) -> Non
 
 
 def test_a_password_is_not_asked_for_in_vain(command: Command, fresh: LocalPlexController, tmp_path: Path) -> None:
-    """Whoever is signed in already is told so before a password is read."""
+    """If the user is already signed in, no password is read."""
     keep(tmp_path, fresh.url, TOKEN)
     ran = command("login", "--password", "--plex-tv", fresh.url, stdin=b"\xff\xff")
     assert (0, "Already signed in as tom") == (ran.code, ran.out.splitlines()[0])
 
 
 def test_another_account_is_not_replaced_unasked(command: Command, fresh: LocalPlexController, tmp_path: Path) -> None:
-    """A profile that works is not given to another account without --again."""
+    """A profile that works is replaced by another account only with --again."""
     keep(tmp_path, fresh.url, TOKEN)
     login = ["login", "--password", "--login", "juno_vale", "--plex-tv", fresh.url]
     ran = command(*login, stdin=text_of(JUNO.password))
@@ -115,7 +115,7 @@ def test_another_account_is_not_replaced_unasked(command: Command, fresh: LocalP
 
 
 def test_a_device_key(command: Command, fresh: LocalPlexController, watch: Watch, tmp_path: Path) -> None:
-    """With --device-key the token is a JWT, renew gets another one, and token writes one that works."""
+    """With --device-key the token is a JWT, renew gets another one, and token prints one that works."""
     here = ["--plex-tv", fresh.url]
     watch(lambda code: link(fresh.url, code, TOKEN))
     ran = command("login", "--device-key", "--storage", "file", *here)
@@ -133,7 +133,7 @@ def test_a_device_key(command: Command, fresh: LocalPlexController, watch: Watch
 def test_a_sign_in_that_is_kept_can_get_a_device_key(
     command: Command, fresh: LocalPlexController, watch: Watch, tmp_path: Path
 ) -> None:
-    """`login --device-key` moves a kept sign-in onto a key without another approval."""
+    """`login --device-key` moves a stored sign-in to a key without another approval."""
     here = ["--plex-tv", fresh.url]
     watch(lambda code: link(fresh.url, code, TOKEN))
     assert 0 == command("login", "--storage", "file", *here).code
@@ -142,7 +142,7 @@ def test_a_sign_in_that_is_kept_can_get_a_device_key(
 
 
 def test_the_time_is_over(command: Command, fresh: LocalPlexController) -> None:
-    """--wait ends the wait with exit code 1, and nothing is kept."""
+    """--wait ends the wait with exit code 1, and nothing is stored."""
     ran = command("login", "--wait", "0.2", "--storage", "file", "--plex-tv", fresh.url)
     assert (1, "") == (ran.code, ran.out)
     assert "in the time allowed" in ran.err
@@ -152,7 +152,7 @@ def test_the_time_is_over(command: Command, fresh: LocalPlexController) -> None:
 def test_a_terminal_gets_picture_and_countdown(
     command: Command, fresh: LocalPlexController, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a terminal there is a QR code, and a line that counts down and is gone afterwards."""
+    """A terminal shows a QR code, and a countdown that disappears afterwards."""
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("TERM", "xterm")
     watch(lambda code: link(fresh.url, code, TOKEN), terminal=True)
@@ -167,7 +167,7 @@ def test_a_terminal_gets_picture_and_countdown(
 def test_this_device_is_marked_in_the_list(
     command: Command, fresh: LocalPlexController, watch: Watch, more: list[str]
 ) -> None:
-    """Also one that lives on a device key, whose tokens the list does not have."""
+    """This device is marked even with a device key, whose tokens are not in the list."""
     here = ["--plex-tv", fresh.url]
     watch(lambda code: link(fresh.url, code, TOKEN))
     assert 0 == command("login", "--storage", "file", *more, *here).code
@@ -177,7 +177,7 @@ def test_this_device_is_marked_in_the_list(
 def test_a_dumb_terminal_gets_lines(
     command: Command, fresh: LocalPlexController, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the cursor cannot be moved nothing is drawn."""
+    """If the cursor cannot be moved, nothing is drawn."""
     monkeypatch.setenv("TERM", "dumb")
     watch(lambda code: link(fresh.url, code, TOKEN), terminal=True)
     ran = command("login", "--storage", "memory", "--plex-tv", fresh.url)
@@ -189,7 +189,7 @@ def test_a_dumb_terminal_gets_lines(
 def test_a_narrow_terminal_gets_no_picture(
     command: Command, fresh: LocalPlexController, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In 40 columns the picture would be torn, so it is left out; the address stays in one piece."""
+    """In 40 columns, the QR code does not fit and is left out; the address is not wrapped."""
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("TERM", "xterm")
     codes = watch(lambda code: link(fresh.url, code, TOKEN), terminal=True)
@@ -206,7 +206,7 @@ def test_a_narrow_terminal_gets_no_picture(
 def test_the_browser_is_opened_on_a_terminal_alone(
     command: Command, fresh: LocalPlexController, watch: Watch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The address is given to the browser where somebody sits there, and not with --no-browser or in a pipe."""
+    """The browser is opened on a terminal, but not with --no-browser or in a pipe."""
     opened = tmp_path / "opened.txt"
     browser = tmp_path / "browser"
     # It stays for a moment: one that is gone at once counts as one that could not be started.
@@ -226,7 +226,7 @@ def test_the_browser_is_opened_on_a_terminal_alone(
 
 
 def _read(path: Path) -> str:
-    """Read what the browser writes, as soon as it is there."""
+    """Wait for the file that the browser writes, and read it."""
     for _ in range(200):
         if path.exists() and (text := path.read_text("utf-8")):
             return text
@@ -238,7 +238,7 @@ def _read(path: Path) -> str:
 def test_l2_without_a_keyring_it_is_a_private_file(
     command: Command, fresh: LocalPlexController, watch: Watch, tmp_path: Path, *, terminal: bool
 ) -> None:
-    """With or without a terminal nobody is asked: it is kept in a file that only this user can read, which is named."""
+    """With or without a terminal, it is stored without a question in a file that only this user can read."""
     watch(lambda code: link(fresh.url, code, TOKEN), terminal=terminal)
     ran = command("login", "--no-browser", "--plex-tv", fresh.url, terminal=terminal)
     assert 0 == ran.code
@@ -251,7 +251,7 @@ def test_l2_without_a_keyring_it_is_a_private_file(
 def test_l2_where_nothing_can_be_kept_nothing_is_sent(
     command: Command, fresh: LocalPlexController, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a keyring and a folder that can be written, nobody is signed in, and the ways out are named."""
+    """Without a keyring and a writable folder, no sign-in is started, and the error names the alternatives."""
     monkeypatch.setenv("XDG_DATA_HOME", "/dev/null")
     ran = command("login", "--plex-tv", fresh.url)
     assert (1, "") == (ran.code, ran.out)

@@ -1,4 +1,4 @@
-"""Where the point is a process: pipes, terminals, signals, closed streams."""
+"""The command as a process: pipes, terminals, signals, closed streams."""
 
 import os
 import re
@@ -35,7 +35,7 @@ def shell(line: str, home: Path, **more: str) -> subprocess.CompletedProcess[str
 
 @posix
 def test_a_token_goes_from_pipe_to_pipe(here: list[str], tmp_path: Path) -> None:
-    """A script signs in, keeps the token in a variable and uses it, without it ever being an argument."""
+    """A script signs in, stores the token in a variable and uses it, and the token is never an argument."""
     line = "TICKETSTUB_TOKEN=$($TS login --password --print-token) && export TICKETSTUB_TOKEN && $TS whoami --json"
     piped = f"printf 'tom\\n{text_of(TOM.password)}\\n' | ( {line} )"
     done = shell(piped, tmp_path, TICKETSTUB_PLEX_TV=here[1])
@@ -55,7 +55,7 @@ def test_a_token_goes_from_pipe_to_pipe(here: list[str], tmp_path: Path) -> None
 def test_closed_streams_are_no_reason_to_stumble(
     local: LocalPlexController, tmp_path: Path, line: str, code: int
 ) -> None:
-    """With a reader that leaves, or a stream that was never open, it ends with its code and without a traceback."""
+    """If the reader leaves, or a stream was never open, it ends with its exit code and without a traceback."""
     done = shell(line, tmp_path, TICKETSTUB_TOKEN=text_of(TOM.token), TICKETSTUB_PLEX_TV=local.url)
     assert code == done.returncode, done.stderr
     assert "Traceback" not in done.stderr
@@ -64,7 +64,7 @@ def test_closed_streams_are_no_reason_to_stumble(
 
 @posix
 def test_nobody_reads(tmp_path: Path) -> None:
-    """Where the reader has left before anything was written, the exit code says so."""
+    """If the reader leaves before anything is written, the exit code reports it."""
     reading, writing = os.pipe()
     os.close(reading)
     popen = subprocess.run(
@@ -80,14 +80,14 @@ def test_nobody_reads(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full disk at hand")
 def test_a_full_disk_is_said(tmp_path: Path) -> None:
-    """Where the output cannot be written, that is the failure: exit code 1 and a sentence."""
+    """If the output cannot be written, the exit code is 1, with a sentence."""
     done = shell("$TS --help >/dev/full", tmp_path)
     assert (1, "error: reading or writing: No space left on device") == (done.returncode, done.stderr.strip())
 
 
 @posix
 def test_ctrl_c_ends_a_hanging_call_at_once(start: Start) -> None:
-    """While a server says nothing, Ctrl-C ends the command at once, with 130 and without a traceback."""
+    """While a server is silent, Ctrl-C ends the command at once, with 130 and without a traceback."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         asking = start("ping", "--plex-tv", url, env={"TICKETSTUB_TOKEN": DEAD})
@@ -119,7 +119,7 @@ LOGIN = ("login", "--storage", "file", "--plex-tv")
 def test_ctrl_c_ends_the_wait_and_leaves_nothing(
     start: Start, here: list[str], tmp_path: Path, more: tuple[str, ...]
 ) -> None:
-    """While a sign-in waits, Ctrl-C ends it at once with 130; nothing is kept, and nothing half-written."""
+    """While a sign-in waits, Ctrl-C ends it at once with 130; nothing is stored or left half-written."""
     waiting = start(*LOGIN, here[1], *more)
     code_of(waiting)
     began = time.monotonic()
@@ -133,7 +133,7 @@ def test_ctrl_c_ends_the_wait_and_leaves_nothing(
 
 @posix
 def test_ctrl_c_keeps_what_was_kept_before(start: Start, here: list[str], tmp_path: Path) -> None:
-    """A sign-in anew that is broken off changes nothing."""
+    """A new sign-in that is interrupted leaves the stored one unchanged."""
     before = keep(tmp_path, here[1], text_of(TOM.token))
     waiting = start(*LOGIN, here[1], "--again")
     code_of(waiting)
@@ -143,7 +143,7 @@ def test_ctrl_c_keeps_what_was_kept_before(start: Start, here: list[str], tmp_pa
 
 @posix
 def test_an_outage_does_not_end_the_wait(start: Start, tmp_path: Path) -> None:
-    """While plex.tv is away the sign-in goes on waiting, and is done when it is back and somebody has approved."""
+    """The sign-in keeps waiting while plex.tv is down, and ends when it is back and the user has approved."""
     db = f"sqlite:///{tmp_path}/plex.db"
     with local_plex(World.demo(), db=db) as plex:
         waiting, url = start(*LOGIN, plex.url, "--timeout", "1"), plex.url
@@ -159,7 +159,7 @@ def test_an_outage_does_not_end_the_wait(start: Start, tmp_path: Path) -> None:
 
 @posix
 def test_a_reader_that_leaves_costs_no_sign_in(local: LocalPlexController, tmp_path: Path) -> None:
-    """Where nobody reads the result, the sign-in is kept nevertheless; the exit code says that nobody read."""
+    """If nobody reads the result, the sign-in is stored anyway; the exit code reports the closed output."""
     line = "(printf 'tom\\n%s\\n' \"$PASSWORD\" | $TS login --password --storage file; echo $? >code) | true"
     more = {"PASSWORD": text_of(TOM.password), "TICKETSTUB_PLEX_TV": local.url}
     done = shell(f"cd '{tmp_path}' && {line}; sleep 0.1; cat code", tmp_path, **more)
@@ -169,7 +169,7 @@ def test_a_reader_that_leaves_costs_no_sign_in(local: LocalPlexController, tmp_p
 
 
 def on_a_terminal(home: Path, *arguments: str, columns: int = 80, **more: str) -> tuple[int, int]:
-    """Start the command on a terminal of its own; returns process and terminal."""
+    """Start the command on a new terminal; returns the process and the terminal."""
     import fcntl
     import pty
     import struct
@@ -184,7 +184,7 @@ def on_a_terminal(home: Path, *arguments: str, columns: int = 80, **more: str) -
 
 
 def read_until(terminal: int, wanted: str, shown: str = "") -> str:
-    """Read what is shown until something appears, or until its end."""
+    """Read the output until a text appears, or until the end."""
     deadline = time.monotonic() + 15
     while wanted not in shown and time.monotonic() < deadline:
         try:
@@ -196,7 +196,7 @@ def read_until(terminal: int, wanted: str, shown: str = "") -> str:
 
 @posix
 def test_a_whole_sign_in_on_a_terminal(local: LocalPlexController, tmp_path: Path) -> None:
-    """Address, countdown, approval: the cursor is back, the account is told, the file is there, and nobody is asked."""
+    """Address, countdown, approval: the cursor is restored, the account is shown, and the file is written."""
     child, terminal = on_a_terminal(tmp_path, "login", "--no-browser", "--plex-tv", local.url)
     shown = read_until(terminal, "Waiting")
     found = re.search(r"code to compare +(?:\x1b\[\d*m)*(\w+)", shown)
@@ -212,7 +212,7 @@ def test_a_whole_sign_in_on_a_terminal(local: LocalPlexController, tmp_path: Pat
 
 @posix
 def test_ctrl_c_on_a_terminal_gives_the_cursor_back(local: LocalPlexController, tmp_path: Path) -> None:
-    """In 40 columns, too, no line is longer than the terminal but the address."""
+    """Even in 40 columns, only the address is longer than the terminal is wide."""
     arguments = ["login", "--no-browser", "--storage", "file", "--plex-tv", local.url]
     child, terminal = on_a_terminal(tmp_path, *arguments, columns=40)
     shown = read_until(terminal, "Waiting")
@@ -243,7 +243,7 @@ PROMPTS: dict[str, tuple[list[str], list[str]]] = {
 def test_ctrl_c_at_each_prompt(
     local: LocalPlexController, tmp_path: Path, arguments: list[str], questions: list[str]
 ) -> None:
-    """Ctrl-C at a question ends with 130 and no traceback; a wrong code is called wrong before it is asked again."""
+    """Ctrl-C at a prompt ends with 130 and no traceback; a wrong code is reported before it is asked for again."""
     kept = keep(tmp_path, local.url, text_of(MIRA.token), "work")
     profile = "another" if arguments[0] == "login" else "" if "--all" in arguments else "work"
     named = [] if "--all" in arguments else ["--plex-tv", local.url]
@@ -265,7 +265,7 @@ def test_ctrl_c_at_each_prompt(
 
 @posix
 def test_no_home_at_all(here: list[str], tmp_path: Path) -> None:
-    """Without HOME a token that is given works where its device has a name."""
+    """Without HOME, a given token works if the client identifier is given too."""
     line = f"unset HOME XDG_DATA_HOME; $TS whoami --client-identifier x --plex-tv {here[1]}"
     done = shell(line, tmp_path, TICKETSTUB_TOKEN=text_of(TOM.token))
     assert (0, "tom") == (done.returncode, done.stdout.splitlines()[0])
@@ -273,7 +273,7 @@ def test_no_home_at_all(here: list[str], tmp_path: Path) -> None:
 
 @posix
 def test_on_a_terminal_the_password_has_no_echo(local: LocalPlexController, tmp_path: Path) -> None:
-    """A person is asked for login and password; what they type as the password appears nowhere."""
+    """It asks for login and password; the password does not appear anywhere."""
     arguments = ["login", "--password", "--storage", "file", "--plex-tv", local.url]
     child, terminal = on_a_terminal(tmp_path, *arguments)
     shown = _converse(terminal, [("e-mail: ", "tom"), ("Password: ", text_of(TOM.password))])
@@ -285,7 +285,7 @@ def test_on_a_terminal_the_password_has_no_echo(local: LocalPlexController, tmp_
 
 
 def _converse(terminal: int, answers: list[tuple[str, str]]) -> str:
-    """Answer each question when it appears, and return everything that was shown."""
+    """Answer each prompt when it appears, and return the whole output."""
     shown, waiting = "", list(answers)
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What the command must never show, believe or read: secrets, escape sequences, the current folder."""
+"""What the command must never show, trust or read: secrets, escape sequences, the current folder."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def options_of(name: str, plex_tv: str) -> list[str]:
 def test_l3_no_command_shows_a_secret(
     command: Command, local: LocalPlexController, tmp_path: Path, name: str, alive: bool, more: list[str]
 ) -> None:
-    """No output has the kept token in it, whole or in part, whatever comes of it; two commands are to write one."""
+    """No output contains the stored token, whole or in part; only two commands print one."""
     if name in WRITING_SECRETS and not more:
         return
     assert_hidden(command, tmp_path, local.url, name, more, alive=alive)
@@ -58,12 +58,12 @@ def test_l3_no_command_shows_a_secret(
 def test_l3_nor_does_signing_out(
     command: Command, fresh: LocalPlexController, tmp_path: Path, alive: bool, more: list[str]
 ) -> None:
-    """The last to be told of a token does not tell it on."""
+    """Signing out does not print the token."""
     assert_hidden(command, tmp_path, fresh.url, "logout", more, alive=alive)
 
 
 def assert_hidden(command: Command, home: Path, plex_tv: str, name: str, more: list[str], *, alive: bool) -> None:
-    """Run a command that has a token, which Plex takes or not, and look for it in what it prints."""
+    """Run a command with a token, valid or not, and search its output for the token."""
     canary = text_of(MIRA.token) if alive else "canary-Zq7_neverSeen"
     keep(home, plex_tv, canary, username="mira_quill", account_id=MIRA.id, client_identifier="tests-mira")
     ran = command(*name.split(), *options_of(name, plex_tv), *more)
@@ -73,7 +73,7 @@ def assert_hidden(command: Command, home: Path, plex_tv: str, name: str, more: l
 
 @posix
 def test_l1_no_secret_is_an_argument_of_a_process(fresh: LocalPlexController, tmp_path: Path) -> None:
-    """The only program that is started is the browser: its arguments are the address, which holds no token."""
+    """The only program that is started is the browser, with the address, which contains no token."""
     seen, browser = tmp_path / "seen.txt", tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$@" >{seen}.draft && mv {seen}.draft {seen}\n', "utf-8")
     browser.chmod(0o755)
@@ -114,7 +114,7 @@ sys.exit(code)
 
 
 def test_l7_no_listener_waits_for_the_browser(fresh: LocalPlexController, tmp_path: Path) -> None:
-    """A sign-in in the browser polls Plex: no port is opened that another program could take or call."""
+    """A sign-in in the browser polls Plex: no port is opened that another program could use."""
     child = subprocess.run(
         [sys.executable, "-c", _WITHOUT_A_LISTENER, fresh.url, text_of(TOM.token)],
         cwd=SOURCE.parent,
@@ -179,7 +179,7 @@ HOSTILE: dict[str, object] = {
 def test_l4_names_cannot_touch_the_terminal(
     command: Command, canned: Callable[[bytes], str], tmp_path: Path, name: str, more: list[str]
 ) -> None:
-    """Escape and direction characters in names of accounts, servers and users are not shown, nor kept for later."""
+    """Escape and direction characters in names of accounts, servers and users are neither printed nor stored."""
     url = canned(answering(HOSTILE[name]))
     keep(tmp_path, url, text_of(TOM.token))
     for arguments in ([*name.split(), "--plex-tv", url, *more], ["status", *more]):
@@ -191,7 +191,7 @@ def test_l4_names_cannot_touch_the_terminal(
 def test_l4_a_device_s_name_cannot_touch_the_terminal(
     command: Command, canned: Callable[[bytes], str], watch: Watch, tmp_path: Path, more: list[str]
 ) -> None:
-    """Neither in the list nor in the question whether to remove it."""
+    """They appear neither in the list nor in the question before removal."""
     body = b'<MediaContainer><Device name="a&#155;31m&#8238;b" id="1" product="&#8238;c"/></MediaContainer>'
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
     url = canned(head % len(body) + body)
@@ -209,7 +209,7 @@ DECOYS = ["typer", "click", "rich", "keyring", "msgspec", "ticketstub", "platfor
 
 @posix
 def test_l8_nothing_is_read_from_the_current_folder(here: list[str], tmp_path: Path) -> None:
-    """Modules, settings and tokens that lie where the command is called change nothing; `python -I` works."""
+    """Modules, settings and tokens in the current folder change nothing; `python -I` works."""
     folder, home = tmp_path / "folder", tmp_path / "home"
     folder.mkdir()
     home.mkdir()
@@ -245,7 +245,7 @@ def test_l8_nothing_is_read_from_the_current_folder(here: list[str], tmp_path: P
 def test_l8_no_home_is_no_reason_to_use_the_current_folder(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
-    """Without a home folder nothing is kept or read anywhere, least of all in the current folder."""
+    """Without a home folder, nothing is stored or read, in particular not in the current folder."""
     monkeypatch.delenv("XDG_DATA_HOME")
     monkeypatch.delenv("HOME")
     monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])  # as for a user that the system has no entry of
@@ -260,7 +260,7 @@ def test_l8_no_home_is_no_reason_to_use_the_current_folder(
 def test_l2_a_planted_link_is_not_followed(
     command: Command, fresh: LocalPlexController, watch: Watch, tmp_path: Path
 ) -> None:
-    """A link where the file should be is an error, and what it leads to stays as it was."""
+    """A link in place of the file is an error, and its target is unchanged."""
     keep(tmp_path, fresh.url, text_of(TOM.token))
     (file,) = store_in(tmp_path).directory.glob("*.kept")
     file.unlink()
@@ -276,7 +276,7 @@ def test_l2_a_planted_link_is_not_followed(
 
 @posix
 def test_l2_an_open_umask_opens_nothing(command: Command, here: list[str], tmp_path: Path) -> None:
-    """With a umask of 000 the file is 0600 in a folder of 0700 nevertheless."""
+    """Even with a umask of 000, the file has mode 0600 in a folder with mode 0700."""
     login = ["login", "--password", "--login", "juno_vale", "--storage", "file"]
     before = os.umask(0)
     try:

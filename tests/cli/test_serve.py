@@ -35,7 +35,7 @@ def status_of(url: str) -> int:
 
 @posix
 def test_every_address_answers_when_ready_is_printed(start: Start) -> None:
-    """It names every address, says it is no Plex, then is ready; an answer is a line with --log."""
+    """It prints every address, that it is not Plex, and `ready`; with --log, each answer is a line."""
     serving = start("serve", "--demo", "--port", "0", "--log")
     serving.wait_for("ready")
     text = "\n".join(serving.lines)
@@ -52,7 +52,7 @@ def test_every_address_answers_when_ready_is_printed(start: Start) -> None:
 
 @posix
 def test_the_demonstration_s_secrets_are_printed_in_full(start: Start) -> None:
-    """Passwords, tokens and current codes of the demonstration are printed, with how to get the next code."""
+    """Passwords, tokens and current codes of the demonstration world are printed, and how to get the next code."""
     before = MIRA.code()
     serving = start("serve", "--demo", "--port", "0")
     serving.wait_for("ready")
@@ -69,7 +69,7 @@ def test_the_demonstration_s_secrets_are_printed_in_full(start: Start) -> None:
 
 @posix
 def test_a_world_s_secrets_are_printed_only_if_asked_for(start: Start, tmp_path: Path) -> None:
-    """A world of one's own shows no password, code or token, but for --show-secrets."""
+    """The passwords, codes and tokens of another world are printed only with --show-secrets."""
     world, ana = tmp_path / "world.toml", "ana-0123456789abcdef"
     world.write_text(account("ana", token=ana) + f'verification_secret = "{SECRET}"\n', "utf-8")
     for options, shows in (((), False), (("--show-secrets",), True)):
@@ -86,7 +86,7 @@ def test_a_world_s_secrets_are_printed_only_if_asked_for(start: Start, tmp_path:
 
 @posix
 def test_the_banner_counts_what_the_database_has(start: Start, tmp_path: Path) -> None:
-    """With --db, accounts made later count and are named, and a password that was changed is not shown any more."""
+    """With --db, added accounts are counted and named, and a changed password is no longer shown."""
     world, db = tmp_path / "world.toml", f"sqlite:///{tmp_path}/plex.db"
     world.write_text(account("ana") + account("ben"), "utf-8")
     with local_plex(world, db=db) as first:
@@ -106,7 +106,7 @@ def test_the_banner_counts_what_the_database_has(start: Start, tmp_path: Path) -
 @posix
 @pytest.mark.parametrize("order", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_whatever_clients_do(start: Start, order: signal.Signals) -> None:
-    """SIGTERM and Ctrl-C end it with 0, beside an idle client, half a request head and half a body."""
+    """SIGTERM and Ctrl-C end it with 0, despite an idle client, an incomplete head and an incomplete body."""
     serving = start("serve", "--demo", "--port", "0")
     serving.wait_for("ready")
     port = int(serving.address("plex.tv").rpartition(":")[2])
@@ -121,7 +121,7 @@ def test_it_ends_whatever_clients_do(start: Start, order: signal.Signals) -> Non
 
 @posix
 def test_an_order_to_stop_counts_from_the_first_moment(start: Start) -> None:
-    """A signal before `ready` ends it too, with 0."""
+    """A signal before `ready` also ends it with 0."""
     serving = start("serve", "--demo", "--port", "0")
     lines = Path(f"/proc/{serving.popen.pid}/status")
     deadline = time.monotonic() + 60
@@ -147,7 +147,7 @@ def test_a_port_in_use_is_an_error_that_names_it(command: Command) -> None:
 
 @posix
 def test_a_second_start_keeps_and_adds_and_reset_starts_over(start: Start, tmp_path: Path) -> None:
-    """With --db the second start has the accounts of the first and its own; after --reset it has its own alone."""
+    """With --db, the second start has the accounts of the first; after --reset, it has only its own."""
     world, db = tmp_path / "world.toml", f"sqlite:///{tmp_path}/plex.db"
     options = ("serve", "--world", str(world), "--port", "0", "--db", db)
 
@@ -169,7 +169,7 @@ def test_a_second_start_keeps_and_adds_and_reset_starts_over(start: Start, tmp_p
 
 
 def test_without_a_world_it_says_how_to_make_one(command: Command, tmp_path: Path) -> None:
-    """The hint is a line for the shell that makes a world which can be served."""
+    """The hint is a shell command that creates a valid world."""
     ran = command("serve")
     assert 2 == ran.code
     assert "--world" in ran.err
@@ -211,14 +211,14 @@ WRONG = {
 
 @pytest.mark.parametrize(("options", "code", "named"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_named(command: Command, options: list[str], code: int, named: str) -> None:
-    """Whatever is wrong is said in one sentence that names it, and nothing is served."""
+    """Each error is one sentence that names the problem, and nothing is served."""
     ran = command("serve", *options)
     assert (code, "") == (ran.code, ran.out)
     assert named in ran.err
 
 
 def test_another_program_s_file_is_left_alone(command: Command, tmp_path: Path) -> None:
-    """A --db that is no database of ours is refused, also with --reset, and stays as it was."""
+    """A --db that is not our database is refused, also with --reset, and unchanged."""
     file = tmp_path / "notes.db"
     file.write_text("not a database", "utf-8")
     for more in ([], ["--reset"]):
@@ -229,7 +229,7 @@ def test_another_program_s_file_is_left_alone(command: Command, tmp_path: Path) 
 
 @posix
 def test_the_lines_at_the_end_of_the_demo_run_beside_serve_demo(start: Start, process: Command) -> None:
-    """The program that the demonstration shows does what the demonstration did, word for word but the port."""
+    """The program that the demonstration shows does what the demonstration did, with only the port changed."""
     serving = start("serve", "--demo", "--port", "0")
     serving.wait_for("ready")
     assert '"http://127.0.0.1:8190"' in PROGRAM
@@ -243,5 +243,5 @@ def test_the_lines_at_the_end_of_the_demo_run_beside_serve_demo(start: Start, pr
 
 
 def test_the_shown_program_names_the_default_port() -> None:
-    """The address in the shown program is where `serve --demo` is without --port."""
+    """The address in the program is the default address of `serve --demo`."""
     assert f":{next(option.default for option in serve.params if option.name == 'port')}" in PROGRAM

@@ -1,4 +1,4 @@
-"""`serve` with a control API and with chaos: when it answers, to whom, and with which key (S19)."""
+"""`serve` with a control API and with chaos: when it answers, to which clients, and with which key (S19)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def verb(url: str, path: str, key: str, method: str = "POST") -> int:
 
 @posix
 def test_control_answers_where_it_says_with_the_key_of_its_file(start: Start, tmp_path: Path) -> None:
-    """The key file is made with mode 0600; the banner names address and file, and no line holds the key."""
+    """The key file is created with mode 0600; the banner names address and file, and no line contains the key."""
     file = tmp_path / "control.key"
     serving = start("serve", "--demo", "--port", "0", "--log", "--control", str(file), "--control-port", "0")
     serving.wait_for("ready")
@@ -50,7 +50,7 @@ def test_control_answers_where_it_says_with_the_key_of_its_file(start: Start, tm
 
 @posix
 def test_without_the_option_nothing_of_it_answers(start: Start) -> None:
-    """A server that was not asked for a control API has none, on no port."""
+    """Without the option, no port answers the control API."""
     serving = start("serve", "--demo", "--port", "0", "--control-port", "0")
     serving.wait_for("ready")
     assert [] == [line for line in serving.lines if "ontrol" in line]
@@ -83,7 +83,7 @@ def test_a_key_file_that_is_not_safe_stops_the_start(
 
 @pytest.mark.parametrize("host", ["8.8.8.8", "2001:4860:4860::8888"])
 def test_no_public_address_is_listened_on_for_it(command: Command, tmp_path: Path, host: str) -> None:
-    """Control goes where the rest goes: loopback and private addresses only."""
+    """The control API listens only on loopback and private addresses, as everything else does."""
     done = command("serve", "--demo", "--port", "0", "--host", host, "--control", str(tmp_path / "control.key"))
     assert done.code != 0
     assert not (tmp_path / "control.key").exists()

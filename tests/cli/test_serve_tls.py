@@ -1,4 +1,4 @@
-"""`ticketstub serve --tls`: https for Plex's names, and what others are to trust, as containers need it."""
+"""`ticketstub serve --tls`: https for Plex's names, and the certificates that containers need."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FILES = ["bundle.pem", "ca.pem", "trust.p12"]
 
 
 def asked(authority: Path, host: str, port: int, path: str) -> str:
-    """Ask by https for what is at a name, which is taken to be at the loopback address."""
+    """Request a path by https from a name that resolves to loopback."""
 
     class Here(HTTPSConnection):
         def connect(self) -> None:
@@ -52,7 +52,7 @@ def https_line(serving: Process) -> str:
 
 @posix
 def test_https_answers_when_ready_is_printed(start: Start, tmp_path: Path) -> None:
-    """It writes what is to be trusted, readable for all, and says where; then every address answers by https too."""
+    """It writes the certificates, readable by everybody, and names the folder; every address also answers https."""
     folder = tmp_path / "tls"
     serving = start("serve", "--demo", "--port", "0", "--tls", str(folder), "--tls-port", "0")
     serving.wait_for("ready")
@@ -72,7 +72,7 @@ def test_https_answers_when_ready_is_printed(start: Start, tmp_path: Path) -> No
 
 @posix
 def test_media_servers_have_known_ports_and_the_address_that_others_reach(start: Start) -> None:
-    """With --advertise they are listed there, and with --media-port at this port and the next ones."""
+    """--advertise sets the listed address, --media-port the first of their ports."""
     port = 20_000 + os.getpid() % 6_000  # below those that systems give away, and each process of tests its own
     serving = start("serve", "--demo", "--port", "0", "--advertise", "172.31.99.2", "--media-port", str(port))
     serving.wait_for("ready")
@@ -82,7 +82,7 @@ def test_media_servers_have_known_ports_and_the_address_that_others_reach(start:
 
 
 def test_the_certificates_last_for_a_month_and_java_finds_them(tmp_path: Path) -> None:
-    """The authority is good for 30 days, and in the bundle and in Java's trust store, beside others."""
+    """The authority is valid for 30 days, and is in the bundle and in Java's trust store, with the others."""
     now = datetime.now(UTC)
     (tmp_path / "others.pem").write_text("-----BEGIN CERTIFICATE-----\nothers\n-----END CERTIFICATE-----\n")
     folder = tmp_path / "tls"
@@ -97,7 +97,7 @@ def test_the_certificates_last_for_a_month_and_java_finds_them(tmp_path: Path) -
 
 
 def test_a_second_start_replaces_the_first_one_s(tmp_path: Path) -> None:
-    """Each start has an authority of its own; nothing else is left in the folder, and other files stay."""
+    """Each start creates a new authority; nothing else is left in the folder, and other files stay."""
     folder = tmp_path / "tls"
     CertificateFolder(folder, {}).create_ssl_context(["plex.tv"])
     before = (folder / "ca.pem").read_bytes()
@@ -117,7 +117,7 @@ def test_somebody_else_s_files_are_left_alone(tmp_path: Path, name: str) -> None
 
 
 def test_a_bundle_of_somebody_else_s_beside_an_authority_of_ours_is_left_alone(tmp_path: Path) -> None:
-    """Each file is looked at, not the first one alone."""
+    """Every file is checked, not only the first."""
     CertificateFolder(tmp_path, {}).create_ssl_context(["plex.tv"])
     (tmp_path / "bundle.pem").write_bytes(b"somebody else's")
     with pytest.raises(CommandError, match=r"bundle\.pem that Ticketstub did not write"):
@@ -127,7 +127,7 @@ def test_a_bundle_of_somebody_else_s_beside_an_authority_of_ours_is_left_alone(t
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no umask")
 def test_everybody_may_read_what_is_to_be_trusted(tmp_path: Path) -> None:
-    """Whatever the umask is: the other container's user is another one."""
+    """Everybody can read the files, whatever the umask: the other container has another user."""
     before = os.umask(0o077)
     try:
         CertificateFolder(tmp_path / "tls", {}).create_ssl_context(["plex.tv"])
@@ -150,7 +150,7 @@ WRONG = {
 def test_what_is_wrong_is_named(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], code: int, named: str
 ) -> None:
-    """It is said in a sentence, and nothing is served or written."""
+    """The error is one sentence, and nothing is served or written."""
     monkeypatch.chdir(tmp_path)
     ran = command("serve", "--demo", "--port", "0", *options)
     assert (code, "") == (ran.code, ran.out)
@@ -160,7 +160,7 @@ def test_what_is_wrong_is_named(
 
 @posix
 def test_the_control_api_takes_its_key_from_the_environment(start: Start) -> None:
-    """Containers are given secrets so; the key is not shown, and one that could be guessed is refused."""
+    """The key is read from the variable and not shown, and a weak key is refused."""
     serving = start(
         *("serve", "--demo", "--port", "0", "--control-port", "0"), env={"TICKETSTUB_SERVE_CONTROL_KEY": "k" * 32}
     )
@@ -174,7 +174,7 @@ def test_the_control_api_takes_its_key_from_the_environment(start: Start) -> Non
 
 
 def test_an_address_is_found_only_where_all_are_listened_on() -> None:
-    """A named address is the one that is listed; for all of them it is a private one of this machine's."""
+    """A specific address is listed as it is; for all addresses, a private one of this machine is listed."""
     assert None is find_private_address("172.31.99.2")
     found = find_private_address(ALL)
     assert found is not None
@@ -248,7 +248,7 @@ WITH_SYSTEM_TOOLS = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"  # not on ev
 
 
 def possible() -> bool:
-    """Whether this system lets this user have namespaces and a cable between them."""
+    """Whether this system lets this user create namespaces and a link between them."""
     script = "ip link add here type veth peer name there"
     tool = shutil.which("unshare") if sys.platform == "linux" else None
     return tool is not None and 0 == _quietly([tool, "-Urnm", "sh", "-c", f"{script} || ! command -v ip"])
@@ -260,7 +260,7 @@ def _quietly(command: list[str]) -> int:
 
 @pytest.mark.skipif(not possible(), reason="this system does not let its users have namespaces")
 def test_two_containers(command: Command, require: Require, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what the Compose file says, and no proxy, a program in one reaches the local Plex in the other as Plex."""
+    """With the settings of the Compose file and no proxy, a program in one reaches the local Plex in the other."""
     monkeypatch.setenv("PATH", WITH_SYSTEM_TOOLS)
     require("ip", "install iproute2")
     text = command("env", "--format", "compose").out.replace("${TICKETSTUB_CONTROL_KEY:-}", "k" * 40)
