@@ -1,4 +1,4 @@
-"""`ticketstub code`: the current verification code of a local Plex's account."""
+"""`ticketstub code`: the current verification code of a local Plex account."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_the_demonstration_s_code_is_printed_alone(command: Command) -> None:
 
 
 def test_a_world_of_one_s_own_gives_its_code(command: Command, tmp_path: Path) -> None:
-    """An account of a world file is found by its e-mail address, too."""
+    """An account of a world file is also found by its e-mail address."""
     (tmp_path / "world.toml").write_text(WORLD)
     done = command("code", "ana@example.test", "--world", str(tmp_path / "world.toml"))
     assert 0 == done.code
@@ -46,7 +46,7 @@ def test_a_world_of_one_s_own_gives_its_code(command: Command, tmp_path: Path) -
     ],
 )
 def test_what_is_wrong_is_said(command: Command, arguments: list[str], code: int, said: str) -> None:
-    """An account without codes, one that does not exist, no world, and no key are each named."""
+    """An account without codes, an unknown account, a missing world and a missing key each have their own error."""
     done = command("code", *arguments)
     assert (code, "") == (done.code, done.out)
     assert said in done.err
@@ -54,7 +54,7 @@ def test_what_is_wrong_is_said(command: Command, arguments: list[str], code: int
 
 @pytest.mark.parametrize("given", ["", "/", "/control/v1"])
 def test_a_running_one_answers_by_its_own_clock(command: Command, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
-    """With --control the code is of that local Plex's clock, and of an account that was added later."""
+    """With --control, the code follows the clock of that local Plex, also for an account that was added later."""
     clock, controller = Clock(), Controller()
     with (
         LocalPlex(
@@ -89,7 +89,7 @@ def test_a_running_one_answers_by_its_own_clock(command: Command, monkeypatch: p
 def test_an_answer_that_is_no_code(
     command: Command, canned: Callable[[bytes], str], monkeypatch: pytest.MonkeyPatch, answer: bytes, said: str
 ) -> None:
-    """Only a good answer that has a code is printed."""
+    """Only a successful response with a code is printed."""
     monkeypatch.setenv("TICKETSTUB_CONTROL_KEY", KEY)
     done = command("code", "cleo", "--control", canned(answer))
     assert (1, "") == (done.code, done.out)

@@ -1,4 +1,4 @@
-"""`ticketstub record` and `ticketstub openapi`: what they print and write."""
+"""`ticketstub record` and `ticketstub openapi`: their output and files."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ SECTIONS = '{"MediaContainer":{"Directory":[{"key":"1","title":"Films"}],"owner"
 
 @pytest.fixture
 def source(tmp_path: Path):
-    """A media server with a library, and a folder beside it."""
+    """A media server with a library, and a folder for recordings."""
     replies = tmp_path / "replies"
     (replies / "library/sections/1").mkdir(parents=True)
     (replies / "library/sections.json").write_text(SECTIONS)

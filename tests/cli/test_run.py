@@ -73,7 +73,7 @@ def test_a_faulty_world_is_said_before_anything_starts(process: Command, tmp_pat
 
 
 def test_what_stands_behind_the_program_is_the_program_s(process: Command) -> None:
-    """Options of the program are not the command's, with and without `--`."""
+    """Options after the program belong to the program, with and without `--`."""
     assert "--offline --help\n" == process("run", "echo", "--offline", "--help").out
     assert "-- a b\n" == process("run", "--", "echo", "--", "a b").out
 
@@ -158,7 +158,7 @@ def test_a_record_that_cannot_be_written_is_said_first(process: Command, tmp_pat
 
 
 def test_verbose(process: Command) -> None:
-    """The same as lines on standard error."""
+    """It prints the same as lines on standard error."""
     ran = process("run", "--verbose", "--", PYTHON, "-c", ASKING, "https://plex.tv/api/v2/ping", text_of(TOM.token))
     lines = [line.partition("  ")[2] for line in ran.err.splitlines()]
     assert ["taken: plex.tv:443", "GET /api/v2/ping  200"] == lines
@@ -178,7 +178,7 @@ time.sleep(30)
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
 def test_signals_are_passed_on(start: Start, name: str) -> None:
-    """The program decides what a signal means; the run ends when it does."""
+    """The program decides what a signal means; the run ends with it."""
     run = start("run", "--offline", "--", PYTHON, "-c", NOTING)
     run.wait_for("listening")
     code = run.end(signal.Signals[name])

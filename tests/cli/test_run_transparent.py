@@ -1,4 +1,4 @@
-"""`ticketstub run --transparent`: a namespace in which Plex's names lead to the local Plex, without a proxy."""
+"""`ticketstub run --transparent`: a namespace in which Plex's names resolve to the local Plex, without a proxy."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Restless:
 
 
 class AsyncRestless(AsyncInProcessTransport):
-    """The same, awaited."""
+    """The async version."""
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""`local_plex.intercept()`: unmodified libraries in the test's own process find the local Plex at Plex's names."""
+"""`local_plex.intercept()`: unmodified libraries in the test's process reach the local Plex by Plex's names."""
 
 from __future__ import annotations
 

@@ -430,7 +430,7 @@ def test_our_own_client_sees_a_cut_answer_as_malformed_or_none(stage: LocalPlexC
 
 @pytest.mark.long
 def test_our_own_command_finds_it_by_its_environment(stage: LocalPlexController) -> None:
-    """`env` is all that a subprocess needs to use this local Plex."""
+    """A subprocess needs only `env` to use this local Plex."""
     program = (
         "import os; from ticketstub import Plex; p = Plex(plex_tv=os.environ['TICKETSTUB_PLEX_TV']); print(p.plex_tv)"
     )

@@ -186,7 +186,7 @@ def test_a_faulty_world_is_said_in_a_sentence(suite: pytest.Pytester, world: str
 
 
 def test_a_missing_part_is_named(suite: pytest.Pytester) -> None:
-    """Without the server's packages a test fails with how to install them."""
+    """Without the server's packages, a test fails with the command that installs them."""
     suite.makeconftest(
         """
         import sys

@@ -62,7 +62,7 @@ def test_a_script_is_told(tmp_path: Path) -> None:
 
 
 def test_a_fixture_is_told(tmp_path: Path) -> None:
-    """A test with the fixture fails with that sentence and no traceback."""
+    """A test with the fixture fails with that sentence, without a traceback."""
     (tmp_path / "test_it.py").write_text("def test_it(local_plex): pass\n", "utf-8")
     done = run(PYTEST, "test_it.py", home=tmp_path)
     assert 1 == done.returncode
