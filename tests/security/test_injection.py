@@ -31,7 +31,7 @@ RUNS_SQL = {
     "require_row",
 }
 PUT_TOGETHER = {
-    "snapshots.py": 3,  # the names of our own tables, as the schema has them
+    "control.py": 3,  # the names of our own tables, as the schema has them
     "sqlite_file.py": 4,  # two numbers of ours, three times, and settings of ours
 }
 PAYLOADS = (

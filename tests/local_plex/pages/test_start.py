@@ -192,9 +192,9 @@ def test_a_dead_token_and_a_changed_password_are_not_shown(opened: Open) -> None
     assert row.password_hash is not None
     other = instance.passwords.hash_blocking(Secret(PASSWORD))
     assert PASSWORD in start_page(plex).text
-    plex.run(instance.store.replace_password_hash(row.id, row.password_hash, other))
+    plex.run(instance.store.control.replace_password_hash(row.id, row.password_hash, other))
     assert PASSWORD in start_page(plex).text
-    plex.run(instance.store.replace_password_hash(row.id, other, HASH.replace("4", "5")))
+    plex.run(instance.store.control.replace_password_hash(row.id, other, HASH.replace("4", "5")))
     plex.run(instance.store.revoke_token(instance.keys.digest(MIRA), instance.now()))
     page = start_page(plex)
     assert PASSWORD not in page.text

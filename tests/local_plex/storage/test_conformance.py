@@ -217,7 +217,7 @@ async def test_replacing_a_password_hash(store, keys):
     """The hash is replaced only if it is still the old one, and a token's account shows the new one at once."""
     old = (await store.find_token(keys.digest(MIRA_TOKEN), NOW)).account.password_hash
     answers = await asyncio.gather(
-        store.replace_password_hash(MIRA, old, "new"), store.replace_password_hash(MIRA, old, "newer")
+        store.control.replace_password_hash(MIRA, old, "new"), store.control.replace_password_hash(MIRA, old, "newer")
     )
     assert [True, False] == list(answers)
     assert "new" == (await store.find_token(keys.digest(MIRA_TOKEN), NOW)).account.password_hash

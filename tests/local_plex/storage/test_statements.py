@@ -18,7 +18,7 @@ from ticketstub.local_plex import storage
 from ticketstub.local_plex.storage import sqlite_file
 
 # Statements of a start, and of whoever tests: no request runs them.
-NOT_OF_REQUESTS = {"seed", "sqlite_file", "snapshots"}
+NOT_OF_REQUESTS = {"seed", "sqlite_file", "control"}
 # One row for each media server of the world, and each key that signs or has signed: neither grows with use.
 SMALL = {"media_server", "m", "signing_key"}
 # What reads the rows of a table in their own order and stops after as many as it lists.

@@ -110,7 +110,7 @@ class ControlCommands(CommandSet):
     async def _expire_pin(self, pin: PinReference) -> None:
         """Expire a PIN."""
         found = await self._find_pin(pin)
-        await self._instance.store.snapshots.expire_pin(found.id, self._instance.now())
+        await self._instance.store.control.expire_pin(found.id, self._instance.now())
 
     @command("POST", "/tokens", result_name="token")
     async def token_for(self, account: AccountReference | None = None) -> Token:
@@ -143,7 +143,7 @@ class ControlCommands(CommandSet):
         """Expire a token."""
         text, instance = _reveal_token(token), self._instance
         digest = instance.keys.digest(text)
-        was_valid = await instance.store.snapshots.expire_token(digest, instance.now())
+        was_valid = await instance.store.control.expire_token(digest, instance.now())
         if not was_valid and not self.controller.revoke_transient_token(text):
             raise LookupError("this is no valid token")
         if Token.from_wire(text).kind == "jwt":
@@ -365,7 +365,7 @@ class ControlCommands(CommandSet):
             raise ValueError("this account has no password: use an account that has one")
         if not passwords.verify_blocking(row.password_hash, password):
             new = passwords.hash_blocking(password)
-            await self._instance.store.replace_password_hash(row.id, row.password_hash, new)
+            await self._instance.store.control.replace_password_hash(row.id, row.password_hash, new)
 
     async def _find_pin(self, name: PinReference) -> PinRow:
         """Find a valid PIN by its id or code."""

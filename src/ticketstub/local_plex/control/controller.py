@@ -106,7 +106,7 @@ class Controller:
         self._media_servers, self._renew_sites = media_servers, renew_sites
         self.media_server_names = {port: server.row.name for port, server in media_servers.items()}
         self.loop = asyncio.get_running_loop()
-        self._snapshot = await instance.store.snapshots.take_snapshot()
+        self._snapshot = await instance.store.control.take_snapshot()
 
     def attach_server(self, server: HttpServer, host: str, plex_tv_ports: tuple[int, ...]) -> None:
         """Take control of the HTTP server that listens on the local Plex's ports."""
@@ -177,5 +177,5 @@ class Controller:
             self.chaos.restart()
         self.clock.offset = 0.0
         self.instance.rates.reset()
-        await self.instance.store.snapshots.restore_snapshot(self._snapshot)
+        await self.instance.store.control.restore_snapshot(self._snapshot)
         self._media_servers = await self._renew_sites()

@@ -73,13 +73,15 @@ class SigningKeySet:
         """Replace the current key by a new one. Of two concurrent rotations, one takes effect."""
         rows = await self._store.device_keys.list_signing_keys(now)
         key = SigningKey.generate()
-        row = SigningKeyRow(
-            kid=key.kid,
-            sealed=self._keys.seal(key.dump().reveal(), SIGNING_PURPOSE),
-            jwk=to_json(to_builtins(key.jwk, include_nulls=False)).decode(),
-            created_at=now,
+        await self._store.device_keys.add_signing_key(
+            SigningKeyRow(
+                kid=key.kid,
+                sealed=self._keys.seal(key.dump().reveal(), SIGNING_PURPOSE),
+                jwk=to_json(to_builtins(key.jwk, include_nulls=False)).decode(),
+                created_at=now,
+            ),
+            replaced_kid=rows[-1].kid if rows else None,
         )
-        await self._store.device_keys.add_signing_key(row, replaced_kid=rows[-1].kid if rows else None)
 
 
 @lru_cache(maxsize=64)

@@ -200,8 +200,8 @@ class ClaimRepository(Repository):
     @transactional
     def unclaim(self, transaction: Transaction, machine_identifier: str, now: int) -> bool:
         """Take a media server from its owner, and end its token, device and shares; `False` if it has no owner."""
-        owner_id = transaction.fetch_value(int, _SELECT_OWNER, machine_identifier)
-        return owner_id is not None and remove_owner(transaction, owner_id, machine_identifier, now)
+        (owner_id,) = transaction.require_row(_SELECT_OWNER, machine_identifier)
+        return remove_owner(transaction, owner_id, machine_identifier, now)
 
 
 class ShareRepository(Repository):

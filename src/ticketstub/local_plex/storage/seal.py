@@ -80,7 +80,7 @@ class InstanceKeys:
         try:
             private_files.write(path, secret)
         except OSError as error:
-            raise InstanceKeysError(f"{path} cannot be made: {error.strerror}") from None
+            raise InstanceKeysError(f"{path} cannot be created: {error.strerror}") from None
         return cls(secret)
 
     def digest(self, token: str) -> bytes:
@@ -127,9 +127,9 @@ def _read_key_file(path: Path) -> bytes:
     try:
         secret = private_files.read(path, _MAX_FILE_BYTES)
     except private_files.UnsafePermissionsError as error:
-        raise InstanceKeysError(f"{path} {error}: run chmod 600 on it, or remove it and the database") from None
+        raise InstanceKeysError(f"{path} {error}: run chmod 600 on it, or delete it and the database") from None
     except private_files.UnsafeFileError as error:
         raise InstanceKeysError(f"{path} {error}") from None
     if len(secret) != _SECRET_BYTES:
-        raise InstanceKeysError(f"{path} is damaged: it holds {len(secret)} bytes where {_SECRET_BYTES} belong")
+        raise InstanceKeysError(f"{path} is damaged: it has {len(secret)} bytes instead of {_SECRET_BYTES}")
     return secret

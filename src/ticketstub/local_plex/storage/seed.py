@@ -99,11 +99,11 @@ class _Seeder:
         known = self._transaction.fetch_value(
             int, "SELECT account_id FROM login WHERE name = ?1 AND is_username = 1", name
         )
-        self._ids[name] = known or account.id
+        account_id = self._ids[name] = known or account.id
         if known is None:
             self._add_new_account(account)
         if account.token:
-            self._add_token(account.token, "account", self._ids[name], f'"{account.username}"')
+            self._add_token(account.token, "account", account_id, f'"{account.username}"')
 
     def _add_new_account(self, account: WorldAccount) -> None:
         secret = account.verification_secret

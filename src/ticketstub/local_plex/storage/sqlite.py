@@ -13,6 +13,7 @@ from ticketstub.local_plex.storage import sqlite_file
 from ticketstub.local_plex.storage.accounts import AccountRepository, sign_in
 from ticketstub.local_plex.storage.attempts import AttemptRepository
 from ticketstub.local_plex.storage.base import AccountRow, MediaServerRow, NewSignIn, ResourceRow, SourceRow, TokenRow
+from ticketstub.local_plex.storage.control import ControlRepository
 from ticketstub.local_plex.storage.database import (
     DirectWriter,
     ReadConnection,
@@ -28,7 +29,6 @@ from ticketstub.local_plex.storage.homes import HomeRepository
 from ticketstub.local_plex.storage.media_servers import ClaimRepository, ShareRepository
 from ticketstub.local_plex.storage.pins import PinRepository
 from ticketstub.local_plex.storage.sessions import SessionRepository
-from ticketstub.local_plex.storage.snapshots import SnapshotRepository
 from ticketstub.local_plex.world.values import normalize_login
 
 _SELECT_ACCOUNTS = """
@@ -65,12 +65,12 @@ class SqliteStore(Repository):
             super().__init__(reader, ThreadWriter(partial(sqlite_file.open_writer, path, trace)))
         self.accounts = AccountRepository(self._reader, self._writer)
         self.attempts = AttemptRepository(self._reader, self._writer)
+        self.control = ControlRepository(self._reader, self._writer)
         self.device_keys = DeviceKeyRepository(self._reader, self._writer)
         self.claims = ClaimRepository(self._reader, self._writer)
         self.devices = DeviceRepository(self._reader, self._writer)
         self.homes = HomeRepository(self._reader, self._writer)
         self.pins = PinRepository(self._reader, self._writer)
-        self.snapshots = SnapshotRepository(self._reader, self._writer)
         self.sessions = SessionRepository(self._reader, self._writer)
         self.shares = ShareRepository(self._reader, self._writer)
 
@@ -158,18 +158,6 @@ class SqliteStore(Repository):
             """,
             digest,
             now,
-        )
-
-    @transactional
-    def replace_password_hash(self, transaction: Transaction, account_id: int, old_hash: str, new_hash: str) -> bool:
-        """Replace a password hash; `False` if it is no longer `old_hash`."""
-        return transaction.execute(
-            """
-            UPDATE account SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2
-            """,
-            account_id,
-            old_hash,
-            new_hash,
         )
 
     async def list_media_servers(self) -> tuple[MediaServerRow, ...]:

@@ -1,4 +1,4 @@
-"""What only a test does to a database: expire a token or PIN early, and restore an earlier state.
+"""What only a test does to a database: restore an earlier state, expire a token or PIN early, replace a password.
 
 Rule: as in base.py; only control commands use these operations. A `Snapshot` contains all rows of all tables, with
 secrets sealed or hashed as they are stored. Restoring is one transaction; the caller must discard what it holds in
@@ -13,7 +13,7 @@ Snapshot = dict[str, list[tuple[object, ...]]]
 """The rows of each table, by its name."""
 
 
-class SnapshotRepository(Repository):
+class ControlRepository(Repository):
     """Operations of control commands."""
 
     @transactional
@@ -54,3 +54,15 @@ class SnapshotRepository(Repository):
     def expire_pin(self, transaction: Transaction, pin_id: int, now: int) -> bool:
         """Expire a PIN; `False` if there is none that has not expired."""
         return transaction.execute("UPDATE pin SET expires_at = ?2 WHERE id = ?1 AND expires_at > ?2", pin_id, now)
+
+    @transactional
+    def replace_password_hash(self, transaction: Transaction, account_id: int, old_hash: str, new_hash: str) -> bool:
+        """Replace a password hash; `False` if it is no longer `old_hash`."""
+        return transaction.execute(
+            """
+            UPDATE account SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2
+            """,
+            account_id,
+            old_hash,
+            new_hash,
+        )
