@@ -1,7 +1,7 @@
-"""What schemathesis is told beyond its own checks: XML must be what the document says, and some calls end things.
+"""Hooks for schemathesis: XML must match the document, and the effects of some calls are undone.
 
-Rule: loaded by schemathesis itself, in a process of its own (`SCHEMATHESIS_HOOKS`). What a call has ended is put back
-by the control API.
+Rule: schemathesis loads this file in its own process (`SCHEMATHESIS_HOOKS`). The control API restores what a call has
+revoked or removed.
 """
 
 import os
@@ -38,13 +38,15 @@ def xml_is_what_the_document_says(
     """An XML response is well-formed, and its root element and all names are those of the document."""
     kind = response.headers.get("content-type", [""])[0].partition(";")[0]
     if not kind.endswith("/xml") or not response.content or response.status_code == 410:
-        return  # what is gone is said in a form of its own (observed), which no other answer has
+        return  # the response for a thing that is gone has its own form (observed)
     responses = case.operation.definition.raw["responses"]
     described = responses.get(str(response.status_code), responses.get("default"))
     schema = described["content"][kind]["schema"]
     root = ET.fromstring(response.content)  # noqa: S314  # written by our own server a moment ago
     assert schema["xml"]["name"] == root.tag, f"<{root.tag}> instead of <{schema['xml']['name']}>"
-    if schema.get("properties") or "$ref" in schema or "items" in schema:  # where there is JSON too, no more is said
+    if (
+        schema.get("properties") or "$ref" in schema or "items" in schema
+    ):  # with JSON as well, the document says no more
         unknown = list(_unknown(root, schema, case.operation.schema.raw_schema["components"]["schemas"]))
         assert not unknown, f"not in the document: {unknown}"
 

@@ -1,7 +1,7 @@
-"""All that the OpenAPI documents say, asked of a running local Plex by a tool that believes the documents.
+"""The OpenAPI documents, checked against a running local Plex by schemathesis.
 
-Rule: schemathesis runs as a program of its own, seeded, so that a run is the same each time and bounded by its counts.
-All of its checks are on; what they are not to expect stands in `schemathesis.toml`, with the reason.
+Rule: schemathesis runs as a separate program with a seed, so that runs are identical, and with bounded counts. All its
+checks are on; `schemathesis.toml` has the exceptions with their reasons.
 """
 
 import json
@@ -20,15 +20,15 @@ from ticketstub.local_plex.openapi.documents import ApiName
 
 HERE = Path(__file__).parent
 UNKNOWN_METHODS = "unsupported_method"
-"""What a media server says to a method that a path does not take is not known; a local one's 404 is assumed."""
+"""How a media server answers an unsupported method is unknown; a local one's 404 is assumed."""
 
 
 class Contract:
     """A run of schemathesis.
 
     Args:
-        plex: what it asks.
-        folder: where it runs.
+        plex: the local Plex to check.
+        folder: the folder to run in.
     """
 
     def __init__(self, plex: LocalPlex, folder: Path) -> None:
@@ -37,7 +37,7 @@ class Contract:
         shutil.copy(HERE / "schemathesis.toml", folder)
 
     def run(self, document: object, url: str, *more: str) -> tuple[int, str, dict[str, int]]:
-        """Run it; return its exit code, its report, and how often each status was answered."""
+        """Run it; return its exit code, its output, and the number of responses by status."""
         (self._folder / "openapi.json").write_text(json.dumps(document))
         report = self._folder / "report.ndjson"
         command = [
@@ -56,7 +56,7 @@ class Contract:
 
 
 def _statuses(report: Path) -> dict[str, int]:
-    """Count the answers, by status."""
+    """Count the responses by status."""
     counted: dict[str, int] = {}
     for line in report.read_text().splitlines() if report.exists() else ():
         for found in _found(json.loads(line)):

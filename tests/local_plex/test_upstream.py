@@ -1,6 +1,6 @@
-"""A media server that passes on to another one: what goes up, what comes down, and what is kept of it.
+"""A media server with an upstream: what is forwarded, what comes back, and what is recorded.
 
-Rule: the upstream is a small server of the test's own that notes every byte of what it is asked.
+Rule: the upstream is the test's own small server, which records every byte that it receives.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Two ways to run a tester's commands, and three programs under test, each with the same few methods.
 
 Rule: `OverHttp` and `Raw` use nothing of the library: they are what a test suite and a program in another language
-have. What a program sees is told in one word or number: a status, what a PIN is, or how its connection failed.
+have. What a program sees is one word or number: a status, the state of a PIN, or how its connection failed.
 """
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ class LocalPlex(Listeners):
 
     Args:
         world: its accounts, media servers, shares and sources.
-        db: `sqlite:///file.db`, or `None` for a database in memory. Existing data in a file stays. Only one
-            local Plex at a time can use a file.
+        db: `sqlite:///file.db`, or `None` for a database in memory. Existing data in a file stays. Only one local Plex
+            at a time can use a file.
         reset: replace the database by a new one, once nothing else prevents the start.
         host: the address to listen on.
         port: plex.tv's port; 0 selects a free one.

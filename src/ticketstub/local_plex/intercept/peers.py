@@ -63,8 +63,6 @@ class ClientAuthenticator:
     def __init__(self, find_owner_uid: Callable[[SocketAddress, SocketAddress], int | None] = find_owner_uid) -> None:
         self._find_owner_uid = find_owner_uid
         self._own_uid = get_own_uid()
-        self.can_identify_users = self._own_uid is not None and sys.platform == "linux"
-        """Whether the system says who owns a connection."""
         secret = secrets.token_hex(16)
         self.userinfo = f"ticketstub:{secret}"
         """The user name and secret in the proxy's URL."""
@@ -86,5 +84,5 @@ class ClientAuthenticator:
         peer, own = (transport.get_extra_info(name) for name in ("peername", "sockname"))
         if self._own_uid is not None and peer and own and self._find_owner_uid(peer[:2], own[:2]) == self._own_uid:
             return
-        is_expected = not credentials and not self.can_identify_users
+        is_expected = not credentials and (self._own_uid is None or sys.platform != "linux")
         raise ProxyRefusal(407, "this proxy serves the programs of its own user only", is_expected=is_expected)
