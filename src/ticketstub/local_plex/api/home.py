@@ -61,17 +61,16 @@ async def get_home(context: PlexTvContext, _call: GetHome | GetHomeUsers | GetLe
     caller = context.caller.account
     stored_home = await context.server.store.homes.find_home(caller.id)
     members = homes.list_members(stored_home, caller)
-    name = stored_home.name if stored_home else f"{caller.record.title}'s home"
-    home_id = stored_home.id if stored_home else caller.id
-    guest_digest = sha256(f"guest of home {home_id}".encode()).digest()
-    paid = members[0].account.record.subscription
+    home = stored_home or HomeRow(id=caller.id, name=f"{caller.record.title}'s home", admin_id=caller.id)
+    guest_digest = sha256(f"guest of home {home.id}".encode()).digest()
+    subscription = members[0].account.record.subscription
     return Home(
-        id=home_id,
-        name=name,
+        id=home.id,
+        name=home.name,
         guest_user_id=30_000_000 + int.from_bytes(guest_digest[:8], "big") % 9_000_000,
         guest_user_uuid=guest_digest[8:16].hex(),
         guest_enabled=False,
-        subscription=bool(paid and paid.active),
+        subscription=bool(subscription and subscription.active),
         users=tuple(describe_home_user(member) for member in members),
     )
 

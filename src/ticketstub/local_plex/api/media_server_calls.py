@@ -228,9 +228,14 @@ async def list_system_devices(context: ServerContext, _call: GetSystemDevices) -
 
 async def get_statistics(context: ServerContext, call: GetStatistics) -> JsonObject:
     """Return one measurement, of an idle server."""
-    idle: JsonObject = {"timespan": call.timespan, "at": context.server.instance.now()}
-    idle |= dict.fromkeys(("hostCpuUtilization", "processCpuUtilization"), 0.0)
-    idle |= dict.fromkeys(("hostMemoryUtilization", "processMemoryUtilization"), 0.0)
+    idle = {
+        "timespan": call.timespan,
+        "at": context.server.instance.now(),
+        "hostCpuUtilization": 0.0,
+        "processCpuUtilization": 0.0,
+        "hostMemoryUtilization": 0.0,
+        "processMemoryUtilization": 0.0,
+    }
     return {"size": 1, "StatisticsResources": [idle]}
 
 

@@ -99,9 +99,13 @@ async def _load_proven_account(context: PageContext) -> AccountRow:
     account_id = parse_whole_number(parameters.get("account", ""))
     expires_at = parse_whole_number(parameters.get("until", "")) or 0
     account = await instance.store.find_account_by_id(account_id) if account_id is not None else None
-    if account is None or account.disabled or expires_at <= instance.now():
-        raise Unauthorized
-    if not context.browser.is_valid_proof(parameters.get("proof", ""), *_list_proof_facts(account, expires_at)):
+    proof = parameters.get("proof", "")
+    if (
+        account is None
+        or account.disabled
+        or expires_at <= instance.now()
+        or not context.browser.is_valid_proof(proof, *_list_proof_facts(account, expires_at))
+    ):
         raise Unauthorized
     return account
 
