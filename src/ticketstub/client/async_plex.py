@@ -38,8 +38,7 @@ from ticketstub.client.config import (
     with_server,
     with_token,
 )
-from ticketstub.client.driver import arun
-from ticketstub.client.flows.request import Flow, FlowContext, run_blocking
+from ticketstub.client.flows.request import Flow, FlowContext
 from ticketstub.client.sign_ins import (
     Browser,
     LinkCode,
@@ -269,11 +268,9 @@ class AsyncPlex(AsyncAccountClient):
         from ticketstub.client.flows.sign_in import load_app_device
 
         plex = cls(**client)
+        plex._shared.create_device = partial(load_app_device, app, profile)
         try:
-            device = client.get("device")
-            if device is None:
-                device = await arun(run_blocking(partial(load_app_device, app, profile)), plex._shared.get_transport())
-            session = await plex.run_flow(flow, device=device)
+            session = await plex.run_flow(flow)
             return plex.with_options(token=session, device=session.device)
         except PlexError as failure:  # internal frames would tell the reader nothing
             await plex.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypedDict, TypeVar
 
@@ -275,6 +275,7 @@ class SharedTransport(Generic[T]):
         self._transport: T | None = None
         self._closed = False
         self._lock = Lock()
+        self.create_device: Callable[[], Device] = partial(Device.load_or_use_temporary, DEFAULT_APP)
         self.device: Device | None = None
         self.published_keys = PublishedKeyCache()
 
@@ -301,5 +302,5 @@ class SharedTransport(Generic[T]):
 
     def load_device(self) -> Device:
         """Load this installation's own device from its file, once for all clients that share this object."""
-        self.device = Device.load_or_use_temporary(DEFAULT_APP)
+        self.device = self.create_device()
         return self.device
