@@ -103,8 +103,10 @@ def _print_accounts(overview: Overview, world_file: Path | None) -> None:
     elif any(account.code for account in initial.accounts):
         name = next(account.username for account in initial.accounts if account.code)
         world = f"--world {sanitize_text(str(world_file))}" if world_file else "--demo"
-        seconds = initial.code_seconds_left
-        print(f"  The codes are valid for {seconds} more seconds. For the next one: ticketstub code {name} {world}")
+        print(
+            f"  The codes are valid for {initial.code_seconds_left} more seconds. "
+            f"For the next one: ticketstub code {name} {world}"
+        )
     if initial.homes:
         _print_section("Homes", ((name, ", ".join(members)) for name, members in initial.homes))
 

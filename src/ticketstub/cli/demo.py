@@ -113,8 +113,7 @@ def _sign_in(transcript: _Transcript, plex: Plex, mira: WorldAccount) -> Plex:
 def _link_device(transcript: _Transcript, plex: Plex, account_client: Plex) -> None:
     """Sign in another device by a code that its user types on the link page; here, the first client does that."""
     transcript.start_section("Sign in another device by a link code", "in a browser, you would enter it at /link")
-    television = plex.with_options(client_identifier="ticketstub-demo-tv")
-    pending = television.begin_sign_in(code=True)
+    pending = plex.with_options(client_identifier="ticketstub-demo-tv").begin_sign_in(code=True)
     transcript.print_record("PendingSignIn", [("code", pending.code), ("enter it at", pending.link_page)])
     account_client.pins.link(pending.code)
     account = pending.finish().account()
@@ -230,11 +229,15 @@ class _Transcript:
         from rich.text import Text
 
         name = self._names.get(get_origin(request.url), get_origin(request.url))
-        duration = f"  {seconds * 1000:.1f} ms"
         line = Text.assemble(
-            "   ", (request.method, "cyan"), f" {sanitize_text(request.path)}  ", (status, colour), duration
+            "   ",
+            (request.method, "cyan"),
+            f" {sanitize_text(request.path)}  ",
+            (status, colour),
+            f"  {seconds * 1000:.1f} ms",
+            (f"  {name}", "dim"),
         )
-        output.create_console().print(line.append(f"  {name}", "dim"))
+        output.create_console().print(line)
 
     def print_record(self, class_name: str, pairs: Fields) -> None:
         """Print the class and the fields of a result."""

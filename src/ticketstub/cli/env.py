@@ -181,8 +181,9 @@ def _parse_address(text: str) -> IPv4Address:
     subnet = _get_subnet(address)
     reserved = {subnet.network_address, subnet.network_address + 1, subnet.broadcast_address}
     if not address.is_private or address.is_loopback or address in reserved:
-        message = "it must be a private address, but not the first two or the last of its network"
-        raise click.BadParameter(message, param_hint="--address")
+        raise click.BadParameter(
+            "it must be a private address, but not the first two or the last of its network", param_hint="--address"
+        )
     return address
 
 

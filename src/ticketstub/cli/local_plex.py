@@ -111,5 +111,5 @@ def list_plex_names(world: World, address: str) -> list[str]:
     from ticketstub.local_plex.domain.media_servers import build_plex_direct_authority, derive_plex_direct_id
     from ticketstub.local_plex.intercept.request import PLEX_TV
 
-    digits = [derive_plex_direct_id(server.machine_identifier) for server in world.media_servers]
-    return [*sorted(PLEX_TV), *(build_plex_direct_authority(each, address, 0).partition(":")[0] for each in digits)]
+    ids = (derive_plex_direct_id(server.machine_identifier) for server in world.media_servers)
+    return [*sorted(PLEX_TV), *(build_plex_direct_authority(each, address, 0).partition(":")[0] for each in ids)]

@@ -179,25 +179,21 @@ def ensure_can_confirm(*, yes: bool) -> None:
 
 def read_login() -> str:
     """Ask for the user name or e-mail address, or read it as the next line of standard input."""
-    if is_terminal(sys.stdin):
-        print("User name or e-mail: ", end="", file=sys.stderr, flush=True)
-    if found := read_line().strip():
-        return found
-    raise _make_missing_error("login")
+    return _require(_read_answer("User name or e-mail: ").strip(), "login")
 
 
 def read_password() -> Secret:
     """Ask for the password without an echo, or read it as the next line of standard input."""
-    if found := _prompt_hidden("Password: ") if is_terminal(sys.stdin) else read_line():
-        return Secret(found)
-    raise _make_missing_error("password")
+    return Secret(_require(_read_answer("Password: ", hidden=True), "password"))
 
 
-def _make_missing_error(name: str) -> InvalidUsage:
+def _require(answer: str, name: str) -> str:
+    if answer:
+        return answer
     if is_terminal(sys.stdin):
         print(file=sys.stderr)  # end the line of the question
-        return InvalidUsage(f"no {name} was given")
-    return InvalidUsage(
+        raise InvalidUsage(f"no {name} was given")
+    raise InvalidUsage(
         f"the {name} is missing", hint="pipe in login and password as two lines, or run the command in a terminal"
     )
 
@@ -208,19 +204,24 @@ def read_verification_code(*, is_retry: bool = False) -> Secret | None:
     Args:
         is_retry: whether an earlier code was wrong.
     """
-    if is_terminal(sys.stdin):
-        notice = "This code is wrong, or was already used.\n" if is_retry else ""
-        print(f"{notice}Verification code: ", end="", file=sys.stderr, flush=True)
-    return Secret(code) if (code := read_line().strip()) else None
+    notice = "This code is wrong, or was already used.\n" if is_retry else ""
+    code = _read_answer(f"{notice}Verification code: ").strip()
+    return Secret(code) if code else None
 
 
-def read_passcode(question: str = "Passcode: ") -> Secret | None:
+def read_passcode(question: str) -> Secret | None:
     """Ask for a passcode without an echo, or read it as the next line of standard input; `None` if there is none."""
-    found = (_prompt_hidden(question) if is_terminal(sys.stdin) else read_line()).strip()
-    return Secret(found) if found else None
+    passcode = _read_answer(question, hidden=True).strip()
+    return Secret(passcode) if passcode else None
 
 
-def _prompt_hidden(question: str) -> str:
+def _read_answer(question: str, *, hidden: bool = False) -> str:
+    """Ask a question on a terminal, or read the next line of standard input; empty at the end of the input."""
+    if not is_terminal(sys.stdin):
+        return read_line()
+    if not hidden:
+        print(question, end="", file=sys.stderr, flush=True)
+        return read_line()
     import getpass
 
     try:
