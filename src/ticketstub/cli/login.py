@@ -244,7 +244,7 @@ def _print_instructions(out: Console, pending: PendingState, *, by_code: bool, o
         out.print(Text(f"\nor open this address, which contains the code:  {url}"))
     else:
         if opens_browser:
-            out.print("Your browser should open this page now. You can also open it here or on another device:\n")
+            out.print("Your browser should open this page now. If it does not, open it here or on another device:\n")
         else:
             out.print("To sign in, open this page, here or on another device:\n")
         out.print(Text(f"  {url}"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -15,7 +15,7 @@ from ticketstub.cli.sign_ins import ConnectionOptions, open_client, open_media_s
 from ticketstub.errors import MalformedReply
 
 if TYPE_CHECKING:
-    from ticketstub import TokenCheck
+    from ticketstub import Token, TokenCheck
 
 _EXIT_UNKNOWN, _EXIT_DEAD = 1, 3
 _KIND_TITLES = {
@@ -195,7 +195,6 @@ def _check_token(connection: ConnectionOptions, server: str | None) -> TokenChec
             "a stored token is not sent to a media server: leave out --server",
             hint="to check a media server's token, pass it in TICKETSTUB_TOKEN or on standard input",
         )
-    if stored.credential.token is None:
-        raise sign_ins.make_not_signed_in_error(stored.credential.entry)
     device = resolve_device(stored.credential.client_identifier or connection.client_identifier)
-    return check_token(stored.credential.token, plex_tv=connection.plex_tv, timeout=connection.timeout, device=device)
+    stored_token = cast("Token", stored.credential.token)  # an entry without a token is no sign-in
+    return check_token(stored_token, plex_tv=connection.plex_tv, timeout=connection.timeout, device=device)
