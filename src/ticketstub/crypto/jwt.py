@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, NoReturn
+from typing import Final, Literal
 
 from ticketstub.crypto.jwk import ALGORITHMS, Jwk, decode_base64url, is_kid, load_public_key
 from ticketstub.messages import is_array, is_object
@@ -106,8 +106,7 @@ class UnverifiedJwt:
         if key is None:
             raise InvalidJwt("kid")
         signed, _, signature = self._text.rpartition(".")
-        algorithm = JWSRegistry.algorithms[self._algorithm]
-        if not algorithm.verify(signed.encode("ascii"), decode_base64url(signature) or b"", key):
+        if not JWSRegistry.algorithms[self._algorithm].verify(signed.encode(), decode_base64url(signature) or b"", key):
             raise InvalidJwt("signature")
         return self.claims
 
@@ -168,11 +167,8 @@ def _reject_duplicates(members: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _reject_constant(_name: str) -> NoReturn:
-    raise ValueError("NaN and Infinity are not JSON")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_reject_duplicates, parse_constant=_reject_constant)
+# JSON has no NaN and no Infinity, of which `int` makes a ValueError.
+_DECODER = json.JSONDecoder(object_pairs_hook=_reject_duplicates, parse_constant=int)
 
 
 def read_audience(claims: Mapping[str, object]) -> tuple[str, ...]:

@@ -82,14 +82,21 @@ def _read_pong(response: Response) -> bool:
     return True
 
 
-def _write_pong(value: bool, form: Format) -> bytes:
-    return write_document("pong", str(value).lower() if form is Format.XML else {"pong": value}, form)
-
-
 class Ping(Call[bool], frozen=True, kw_only=True):
     """Keep a token alive: `GET /api/v2/ping`, 200 (observed)."""
 
-    http = HttpSpec("GET", "/api/v2/ping", "ping", mark="observed", reply=ReplyCodec(_read_pong, _write_pong))
+    http = HttpSpec(
+        "GET",
+        "/api/v2/ping",
+        "ping",
+        mark="observed",
+        reply=ReplyCodec(
+            _read_pong,
+            lambda value, form: write_document(
+                "pong", str(value).lower() if form is Format.XML else {"pong": value}, form
+            ),
+        ),
+    )
 
 
 class SignOut(NoContentCall, frozen=True, kw_only=True):

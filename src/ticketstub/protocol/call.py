@@ -7,6 +7,7 @@ Plex checks them. Every call has a mark: documented, observed or assumed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from enum import Enum
 from functools import cache, partial
@@ -25,6 +26,8 @@ from ticketstub.refusals import BadRequest
 from ticketstub.tokens import Secret
 
 V = TypeVar("V")
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 CONTAINER = "MediaContainer"
 """The root element of a media server's replies, and of the lists of plex.tv's older API."""
@@ -91,11 +94,10 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
         return [(name, self._format_value(value)) for name, value in self._list_values()]
 
     def _list_values(self) -> list[tuple[str, object]]:
-        path = self.http.path
         return [
             (name, value)
-            for field, name in zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True)
-            if f"{{{name}}}" not in path and (value := getattr(self, field)) is not None
+            for name, value in zip(self.__struct_encode_fields__, msgspec.structs.astuple(self), strict=True)
+            if value is not None and f"{{{name}}}" not in self.http.path
         ]
 
     def _format_value(self, value: object) -> str:
@@ -107,13 +109,16 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
 
     def build_target(self) -> str:
         """Build the path and, unless the parameters go in the body, the query."""
-        path = self.http.path
-        fields = zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True) if "{" in path else ()
-        for field, name in fields:
-            if (placeholder := f"{{{name}}}") in path:
-                path = path.replace(placeholder, _quote_path_segment(self._format_value(getattr(self, field))))
+        path = _PLACEHOLDER.sub(self._build_path_segment, self.http.path)
         query = "" if self.http.in_body else urlencode(self.list_parameters())
         return f"{path}?{query}" if query else path
+
+    def _build_path_segment(self, placeholder: re.Match[str]) -> str:
+        values = dict(zip(self.__struct_encode_fields__, msgspec.structs.astuple(self), strict=True))
+        text = self._format_value(values[placeholder[1]])
+        if text in {"", ".", ".."}:
+            raise ValueError("an identifier in a path cannot be empty, . or ..")
+        return quote(text, safe="")
 
     def build_body(self) -> tuple[bytes, str | None]:
         """Build the body and its media type: a form, or JSON if `as_json` is set or a parameter is a model."""
@@ -122,13 +127,11 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
         values = self._list_values()
         if self.http.as_json or any(isinstance(value, Model) for _, value in values):
             return msgspec.json.encode(dict(values), enc_hook=Secret.reveal), "application/json"
-        parameters = [(name, self._format_value(value)) for name, value in values]
-        return urlencode(parameters).encode(), "application/x-www-form-urlencoded"
+        return urlencode(self.list_parameters()).encode(), "application/x-www-form-urlencoded"
 
     def list_secrets(self) -> tuple[str, ...]:
         """List the secrets among the parameters, so that no message repeats them."""
-        values = [getattr(self, field) for field in self.__struct_fields__]
-        return tuple(value.reveal() for value in values if isinstance(value, Secret))
+        return tuple(value.reveal() for value in msgspec.structs.astuple(self) if isinstance(value, Secret))
 
     def read(self, response: Response) -> V:
         """Read the reply from a successful response.
@@ -149,12 +152,6 @@ class NoContentCall(Call[None], frozen=True, kw_only=True):
 
 
 CallT = TypeVar("CallT", bound=Call[Any])
-
-
-def _quote_path_segment(text: str) -> str:
-    if text in {"", ".", ".."}:
-        raise ValueError("an identifier in a path cannot be empty, . or ..")
-    return quote(text, safe="")
 
 
 _get_fields = cache(msgspec.structs.fields)  # cached, because it resolves the annotations
@@ -216,18 +213,13 @@ def _needs_lenient_reader(found: Model, body: bytes) -> bool:
         members = _MEMBERS_DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):  # an invalid name, which the fast reader skips
         return True
-    exact = _get_wire_names(type(found))
-    if members.keys() <= exact:
+    unknown = members.keys() - type(found).__struct_encode_fields__
+    if not unknown:
         return False
     from ticketstub.protocol import lenient
 
     names = lenient.list_field_names(type(found))
-    return any(name in ("error", "errors") or lenient.normalize_name(name) in names for name in members.keys() - exact)
-
-
-@cache
-def _get_wire_names(kind: type[Model]) -> frozenset[str]:
-    return frozenset(kind.__struct_encode_fields__)
+    return any(name in ("error", "errors") or lenient.normalize_name(name) in names for name in unknown)
 
 
 def unwrap(kind: type[Model], data: object, any_of: tuple[str, ...]) -> object:

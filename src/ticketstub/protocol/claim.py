@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from functools import partial
 
+import msgspec
+
 from ticketstub.models import Account, Model
 from ticketstub.protocol.call import Call, HttpSpec, ReplyCodec, build_field_codec, read_reply, write_reply
-from ticketstub.protocol.codec import Format, to_builtins, to_json, write_document
+from ticketstub.protocol.codec import Format, to_builtins, write_document
 from ticketstub.protocol.legacy import LEGACY_ACCOUNT_REPLY
 from ticketstub.tokens import Secret, Token
 
@@ -50,18 +52,16 @@ class GetClaimToken(Call[Token], frozen=True, kw_only=True):
         mark="observed",
         reply=ReplyCodec(
             build_field_codec(_ClaimToken, "token", "token").read,
-            lambda token, _form: to_json({"token": token.reveal()}),
+            lambda token, _form: msgspec.json.encode({"token": token.reveal()}),
         ),
     )
 
 
-def _write_claimed_account(value: Account, form: Format) -> bytes:
-    """Write the account with the server's token: XML as in the older API, JSON at the top level (assumed)."""
-    return LEGACY_ACCOUNT_REPLY.write(value, form) if form is Format.XML else write_reply("user", value, form)
-
-
 class ExchangeClaim(Call[Account], frozen=True, kw_only=True):
-    """Exchange a claim token for a server's own token, as the server: `POST /api/claim/exchange`, 200 (observed)."""
+    """Exchange a claim token for a server's own token, as the server: `POST /api/claim/exchange`, 200 (observed).
+
+    The reply is the account with that token: in XML as in the older API, in JSON without a wrapper (assumed).
+    """
 
     http = HttpSpec(
         "POST",
@@ -70,7 +70,12 @@ class ExchangeClaim(Call[Account], frozen=True, kw_only=True):
         needs_token=False,
         retryable=False,
         mark="observed",
-        reply=ReplyCodec(LEGACY_ACCOUNT_REPLY.read, _write_claimed_account),
+        reply=ReplyCodec(
+            LEGACY_ACCOUNT_REPLY.read,
+            lambda account, form: (
+                LEGACY_ACCOUNT_REPLY.write(account, form) if form is Format.XML else write_reply("user", account, form)
+            ),
+        ),
     )
 
     token: Secret

@@ -47,16 +47,9 @@ def read_secret(kind: type[Secret], raw: object) -> Secret | None:
     return Token.from_wire(text) if kind is Token else Secret(text)
 
 
-def _decode_secret(kind: type[Secret], raw: object) -> Secret:
-    found = read_secret(kind, raw)
-    if found is None:
-        raise msgspec.ValidationError("a secret is text")
-    return found
-
-
 @cache
 def _get_decoder(kind: type[ModelT]) -> msgspec.json.Decoder[ModelT]:
-    return msgspec.json.Decoder(kind, dec_hook=_decode_secret)
+    return msgspec.json.Decoder(kind, dec_hook=read_secret)
 
 
 def decode_json(kind: type[ModelT], body: bytes) -> ModelT | None:
@@ -151,15 +144,10 @@ def _remove_nulls(data: object) -> object:
     return [_remove_nulls(item) for item in data] if is_array(data) else data
 
 
-def to_json(data: object) -> bytes:
-    """Write plain data as JSON."""
-    return msgspec.json.encode(data)
-
-
 def write_document(root: str, content: object, form: Format, *, wrap_json: bool = False) -> bytes:
     """Write plain data: in XML as an element named `root`, in JSON bare or as a member of that name (`wrap_json`)."""
     if form is Format.JSON:
-        return to_json({root: content} if wrap_json else content)
+        return msgspec.json.encode({root: content} if wrap_json else content)
     from ticketstub.protocol import xml
 
     return xml.write(root, content)

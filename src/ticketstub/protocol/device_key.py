@@ -19,7 +19,7 @@ from ticketstub.protocol.call import (
     build_malformed_reply,
     parse_response,
 )
-from ticketstub.protocol.codec import Format, to_builtins, write_document
+from ticketstub.protocol.codec import to_builtins, write_document
 from ticketstub.tokens import Secret, Token
 
 
@@ -83,10 +83,6 @@ def _read_keys(response: Response) -> tuple[Jwk, ...]:
     return found
 
 
-def _write_keys(value: tuple[Jwk, ...], form: Format) -> bytes:
-    return write_document("jwks", {"keys": [to_builtins(jwk, include_nulls=False) for jwk in value]}, form)
-
-
 class GetPublishedKeys(Call[tuple[Jwk, ...]], frozen=True, kw_only=True):
     """Get the keys that Plex signs with: `GET /api/v2/auth/keys`, 200, no token (documented)."""
 
@@ -95,5 +91,8 @@ class GetPublishedKeys(Call[tuple[Jwk, ...]], frozen=True, kw_only=True):
         "/api/v2/auth/keys",
         "get_published_keys",
         needs_token=False,
-        reply=ReplyCodec(_read_keys, _write_keys),
+        reply=ReplyCodec(
+            _read_keys,
+            lambda keys, form: write_document("jwks", {"keys": [to_builtins(jwk) for jwk in keys]}, form),
+        ),
     )

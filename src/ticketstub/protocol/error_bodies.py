@@ -13,6 +13,8 @@ from html import escape
 from http import HTTPStatus
 from urllib.parse import quote, quote_plus
 
+import msgspec
+
 from ticketstub.errors import redact_secrets
 from ticketstub.messages import Response, is_array, is_object
 from ticketstub.protocol import codec, xml
@@ -117,7 +119,7 @@ def write_in_dialect(
         return status, write_refusal(refusal, form)
     is_invalid_token = (status, refusal.code) == (401, 1001) and refusal.message == refusal.default.message
     error = {"error": "Invalid token" if is_invalid_token else refusal.message}
-    body = codec.to_json(error) if form is Format.JSON else xml.write_rails("errors", error)
+    body = msgspec.json.encode(error) if form is Format.JSON else xml.write_rails("errors", error)
     return invalid_token_status if is_invalid_token else status, body
 
 

@@ -94,12 +94,6 @@ _LEGACY_USER_KEYS = (
 # fmt: on
 
 
-def _write_legacy_home(home: Home, form: Format) -> bytes:
-    return write_container(
-        "User", [_user_to_legacy_dict(user) for user in home.users], form, {"guestUserID": home.guest_user_id}
-    )
-
-
 class GetLegacyHomeUsers(Call[Home], frozen=True, kw_only=True):
     """List the members of the caller's Home in the older form: `GET /api/home/users`, 200, XML (observed)."""
 
@@ -108,7 +102,12 @@ class GetLegacyHomeUsers(Call[Home], frozen=True, kw_only=True):
         "/api/home/users",
         "legacy_home_users",
         mark="observed",
-        reply=ReplyCodec(_read_home, _write_legacy_home),
+        reply=ReplyCodec(
+            _read_home,
+            lambda home, form: write_container(
+                "User", [_user_to_legacy_dict(user) for user in home.users], form, {"guestUserID": home.guest_user_id}
+            ),
+        ),
     )
 
 

@@ -28,9 +28,9 @@ from ticketstub.protocol.call import (
     parse_response,
     unwrap,
 )
-from ticketstub.protocol.codec import Format, to_builtins, to_json, write_document
+from ticketstub.protocol.codec import Format, to_builtins, write_document
 from ticketstub.protocol.resource import GetResources
-from ticketstub.protocol.xml import Element, write_element
+from ticketstub.protocol.xml import PROLOG, render_element
 from ticketstub.tokens import Secret
 
 WRONG_LOGIN_MESSAGE = "Invalid email, username, or password."
@@ -47,7 +47,9 @@ def _read_account(response: Response) -> Account:
 
 def _write_account(value: Account, form: Format) -> bytes:
     return (
-        write_element(_account_to_element(value)) if form is Format.XML else to_json({"user": _account_to_dict(value)})
+        f"{PROLOG}{_account_to_xml(value)}".encode()
+        if form is Format.XML
+        else msgspec.json.encode({"user": _account_to_dict(value)})
     )
 
 
@@ -146,77 +148,77 @@ _PROFILE_SETTINGS = (
 # fmt: on
 
 
-def _account_to_element(account: Account) -> Element:
+def _account_to_xml(account: Account) -> str:
+    """Convert an account to XML (observed names and order). `pin` is present only if there is a passcode."""
+    token = _reveal_token(account)
     joined = _to_datetime(account.joined_at)
     subscription = account.subscription or Subscription()
-    facts = {"active": bool(subscription.active), "status": subscription.status, "plan": subscription.plan}
-    # `all="0"` is observed. That other entitlements are children is assumed.
-    others = [each for each in account.entitlements if each != "all"]
     profile = msgspec.structs.asdict(account.profile or Profile())
-    services = (
-        {
-            "identifier": service.identifier,
-            "endpoint": service.endpoint,
-            "token": service.token.reveal() if service.token else "",
-            "status": service.status,
-        }
-        for service in account.services
-    )
-    return Element(
+    return render_element(
         "user",
-        _list_attributes(account),
-        (
-            Element("subscription", facts, _build_id_elements("feature", subscription.features)),
-            Element("roles", {}, _build_id_elements("role", account.roles)),
-            Element("entitlements", {"all": "all" in account.entitlements}, _build_id_elements("entitlement", others)),
-            Element(
-                "profile_settings",
-                {name: profile[name] for name in _PROFILE_SETTINGS}
-                | {"auto_select_audio": bool(profile["auto_select_audio"])},
-            ),
-            Element("providers", {}),
-            Element("services", {}, tuple(Element("service", attributes) for attributes in services)),
-            Element("username", {}, text=account.username or None),
-            Element("email", {}, text=account.email or None),
-            Element("joined-at", {"type": "datetime"}, text=f"{joined:%Y-%m-%d %H:%M:%S} UTC" if joined else None),
-            Element("authentication-token", {}, text=_reveal_token(account) or None),
+        {
+            "email": account.email,
+            "id": account.id,
+            "uuid": account.uuid,
+            "mailing_list_status": account.mailing_list_status,
+            "thumb": account.thumb,
+            "username": account.username,
+            "title": account.title,
+            "cloudSyncDevice": "",
+            "locale": account.locale,
+            "authenticationToken": token,
+            "authToken": token,
+            "scrobbleTypes": account.scrobble_types,
+            "restricted": account.restricted,
+            "home": account.home,
+            "guest": account.guest,
+            "queueEmail": f"queue+{account.uuid}@save.plex.tv",
+            "queueUid": "",
+            "hasPassword": str(bool(account.has_password)).lower(),
+            "homeSize": account.home_size,
+            "maxHomeSize": account.max_home_size,
+            "rememberMe": str(account.remember_expires_at is not None).lower(),
+            "secure": True,
+            "certificateVersion": 3,
+            **({"pin": account.pin.reveal()} if account.pin else {}),
+        },
+        render_element(
+            "subscription",
+            {"active": bool(subscription.active), "status": subscription.status, "plan": subscription.plan},
+            *_render_ids("feature", subscription.features),
         ),
+        render_element("roles", {}, *_render_ids("role", account.roles)),
+        render_element(
+            "entitlements",
+            {"all": "all" in account.entitlements},
+            # Assumed; only `all="0"` without children is observed.
+            *_render_ids("entitlement", (each for each in account.entitlements if each != "all")),
+        ),
+        render_element(
+            "profile_settings",
+            {name: profile[name] for name in _PROFILE_SETTINGS}
+            | {"auto_select_audio": bool(profile["auto_select_audio"])},
+        ),
+        render_element("providers", {}),
+        render_element(
+            "services",
+            {},
+            *(
+                render_element(
+                    "service", {name: value for name, value in to_builtins(service).items() if name != "secret"}
+                )
+                for service in account.services
+            ),
+        ),
+        render_element("username", {}, text=account.username or None),
+        render_element("email", {}, text=account.email or None),
+        render_element("joined-at", {"type": "datetime"}, text=f"{joined:%Y-%m-%d %H:%M:%S} UTC" if joined else None),
+        render_element("authentication-token", {}, text=token or None),
     )
 
 
-def _build_id_elements(name: str, ids: Iterable[str]) -> tuple[Element, ...]:
-    return tuple(Element(name, {"id": each}) for each in ids)
-
-
-def _list_attributes(account: Account) -> dict[str, object]:
-    """List the attributes in the observed order. `pin` is present only if there is a passcode."""
-    token = _reveal_token(account)
-    return {
-        "email": account.email,
-        "id": account.id,
-        "uuid": account.uuid,
-        "mailing_list_status": account.mailing_list_status,
-        "thumb": account.thumb,
-        "username": account.username,
-        "title": account.title,
-        "cloudSyncDevice": "",
-        "locale": account.locale,
-        "authenticationToken": token,
-        "authToken": token,
-        "scrobbleTypes": account.scrobble_types,
-        "restricted": account.restricted,
-        "home": account.home,
-        "guest": account.guest,
-        "queueEmail": f"queue+{account.uuid}@save.plex.tv",
-        "queueUid": "",
-        "hasPassword": str(bool(account.has_password)).lower(),
-        "homeSize": account.home_size,
-        "maxHomeSize": account.max_home_size,
-        "rememberMe": str(account.remember_expires_at is not None).lower(),
-        "secure": True,
-        "certificateVersion": 3,
-        **({"pin": account.pin.reveal()} if account.pin else {}),
-    }
+def _render_ids(name: str, ids: Iterable[str]) -> Iterator[str]:
+    return (render_element(name, {"id": each}) for each in ids)
 
 
 def _reveal_token(account: Account) -> str:
@@ -259,8 +261,8 @@ def _resource_to_device(resource: Resource) -> dict[str, object]:
 
 
 def _connection_to_dict(connection: Connection) -> dict[str, object]:
-    values = ((name, getattr(connection, name)) for name in ("protocol", "address", "port", "uri", "local", "relay"))
-    return {name: value for name, value in values if value or (name != "relay" and value is not None)}
+    members = to_builtins(connection, include_nulls=False)
+    return {name: value for name, value in members.items() if name != "IPv6" and (value or name != "relay")}
 
 
 def _to_epoch(member: object) -> object:
@@ -268,9 +270,8 @@ def _to_epoch(member: object) -> object:
 
 
 def _resource_to_server(resource: Resource) -> dict[str, object]:
-    first = next((each for each in resource.connections if not (each.local or each.relay)), None)
-    first = first or (resource.connections[0] if resource.connections else Connection())
-    local = ",".join(dict.fromkeys(each.address or "" for each in resource.connections if each.local))
+    # A public address if there is one.
+    first = min(resource.connections, key=lambda each: bool(each.local or each.relay), default=Connection())
     created = _to_epoch(resource.created_at)
     members: dict[str, object] = {
         "accessToken": resource.access_token.reveal() if resource.access_token else "",
@@ -280,7 +281,7 @@ def _resource_to_server(resource: Resource) -> dict[str, object]:
         "version": resource.product_version,
         "scheme": first.protocol,
         "host": first.address,
-        "localAddresses": local,
+        "localAddresses": ",".join(dict.fromkeys(each.address or "" for each in resource.connections if each.local)),
         "machineIdentifier": resource.client_identifier,
         "createdAt": created,
         "updatedAt": _to_epoch(resource.last_seen_at) or created,
@@ -288,17 +289,6 @@ def _resource_to_server(resource: Resource) -> dict[str, object]:
         "synced": resource.synced,
     }
     return members if resource.owned else members | {"sourceTitle": resource.source_title, "ownerId": resource.owner_id}
-
-
-def _read_devices(response: Response) -> tuple[Resource, ...]:
-    items = _iter_items("Device", response)
-    return tuple(found for item in items if (found := lenient.read_model(Resource, item)))
-
-
-def _write_devices(value: tuple[Resource, ...], _form: Format) -> bytes:
-    return write_document(
-        CONTAINER, {"size": len(value), "Device": [_resource_to_device(resource) for resource in value]}, Format.XML
-    )
 
 
 class GetLegacyResources(GetResources, frozen=True, kw_only=True):
@@ -312,7 +302,14 @@ class GetLegacyResources(GetResources, frozen=True, kw_only=True):
         "/api/resources",
         "legacy_resources",
         mark="observed",
-        reply=ReplyCodec(_read_devices, _write_devices),
+        reply=ReplyCodec(
+            lambda response: lenient.read_models(Resource, [*_iter_items("Device", response)]),
+            lambda resources, _form: write_document(
+                CONTAINER,
+                {"size": len(resources), "Device": [_resource_to_device(resource) for resource in resources]},
+                Format.XML,
+            ),
+        ),
     )
 
 
@@ -323,7 +320,7 @@ class GetPmsResources(GetLegacyResources, frozen=True, kw_only=True):
 
 
 def _read_servers(response: Response) -> tuple[Resource, ...]:
-    listed = (
+    listed = [
         {
             **server,
             "clientIdentifier": server.get("machineIdentifier"),
@@ -332,8 +329,8 @@ def _read_servers(response: Response) -> tuple[Resource, ...]:
             "connections": [{key: server.get(key) for key in ("address", "port")} | {"protocol": server.get("scheme")}],
         }
         for server in _iter_items("Server", response)
-    )
-    return tuple(found for item in listed if (found := lenient.read_model(Resource, item)))
+    ]
+    return lenient.read_models(Resource, listed)
 
 
 def _write_servers(value: tuple[Resource, ...], _form: Format) -> bytes:

@@ -189,17 +189,15 @@ def _list_items(data: object, names: frozenset[str]) -> list[object]:
 
 
 def _read_bool(data: object) -> bool | None:
-    if isinstance(data, bool):
-        return data
     return _BOOLEANS.get(str(data).lower()) if isinstance(data, str | int) else None
 
 
 def _read_int(data: object) -> int | None:
-    if isinstance(data, int):
-        return None if isinstance(data, bool) else data
-    if isinstance(data, float) and data.is_integer():
-        return int(data)
-    if isinstance(data, str) and _INTEGER.fullmatch(data.strip()):
+    if (
+        (isinstance(data, int) and not isinstance(data, bool))
+        or (isinstance(data, float) and data.is_integer())
+        or (isinstance(data, str) and _INTEGER.fullmatch(data.strip()))
+    ):
         return int(data)
     moment = _read_datetime(data) if isinstance(data, str) else None
     return int(moment.timestamp()) if moment else None  # observed: the same date may be epoch seconds or ISO text

@@ -24,7 +24,7 @@ from ticketstub.protocol.call import (
     read_reply,
     write_reply,
 )
-from ticketstub.protocol.codec import Format, to_builtins, to_json
+from ticketstub.protocol.codec import Format, to_builtins
 from ticketstub.protocol.xml import write_rails
 from ticketstub.tokens import Secret
 
@@ -43,7 +43,7 @@ def _write_legacy_pin(value: LegacyPin, form: Format) -> bytes:
     """Write a PIN of the older API: elements with Rails' types, and the token under two names (observed)."""
     members = to_builtins(value)
     if form is Format.JSON:
-        return to_json({"pin": {name.replace("-", "_"): member for name, member in members.items()}})
+        return msgspec.json.encode({"pin": {name.replace("-", "_"): member for name, member in members.items()}})
     return write_rails("pin", members | {"auth_token": members["auth-token"]}, {"user-id": int})
 
 

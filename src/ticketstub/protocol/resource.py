@@ -55,10 +55,6 @@ def _is_empty_list(data: object) -> bool:
     return bool(data) and all(map(_is_empty_list, data.values()))
 
 
-def _write_resources(value: tuple[Resource, ...], form: Format) -> bytes:
-    return write_document("resources", [to_builtins(resource) for resource in value], form)
-
-
 class GetResources(Call[tuple[Resource, ...]], frozen=True, kw_only=True):
     """List the media servers and players that the account can reach: `GET /api/v2/resources`, 200 (documented).
 
@@ -68,7 +64,15 @@ class GetResources(Call[tuple[Resource, ...]], frozen=True, kw_only=True):
         include_ipv6: whether to include IPv6 addresses.
     """
 
-    http = HttpSpec("GET", "/api/v2/resources", "resources", reply=ReplyCodec(_read_resources, _write_resources))
+    http = HttpSpec(
+        "GET",
+        "/api/v2/resources",
+        "resources",
+        reply=ReplyCodec(
+            _read_resources,
+            lambda resources, form: write_document("resources", [to_builtins(each) for each in resources], form),
+        ),
+    )
 
     include_https: bool = True
     include_relay: bool = True

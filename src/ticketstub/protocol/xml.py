@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
 from xml.parsers import expat
 
 from ticketstub.messages import is_array, is_object
 
-_PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
+PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
+"""What a document that is written starts with."""
 
 _MAX_DEPTH = 64
 _NESTED_TYPES = (dict, list, tuple)
@@ -54,74 +54,56 @@ def parse(body: bytes) -> tuple[str, object]:
         parser.Parse(body, True)  # noqa: FBT003  # expat's own positional flag
     except (expat.ExpatError, ValueError, LookupError) as error:
         raise XmlError("the body is not well-formed XML" if not isinstance(error, XmlError) else str(error)) from None
-    return reader.root
+    return next(iter(reader.document.items()))
 
 
 class _ContentBuilder:
     """Builds content from the events of expat."""
 
     def __init__(self) -> None:
-        self._open: list[tuple[str, dict[str, object], list[str]]] = []
+        self.document: dict[str, object] = {}
+        """The root element, as a member of this name."""
+        self._open: list[tuple[dict[str, object], list[str]]] = [(self.document, [])]
         self._count = 0
-        self.root: tuple[str, object] = ("", None)
 
     def reject_doctype(self, *_declaration: object) -> None:
         raise XmlError("the XML has a DTD, which Plex never sends")
 
-    def start_element(self, name: str, attributes: dict[str, str]) -> None:
-        if len(self._open) >= _MAX_DEPTH:
+    def start_element(self, _name: str, attributes: dict[str, str]) -> None:
+        if len(self._open) > _MAX_DEPTH:
             raise XmlError("the XML is nested too deeply")
         self._count += 1
         if self._count > _MAX_ELEMENTS:
             raise XmlError("the XML has too many elements")
-        members: dict[str, object] = {key: value or None for key, value in attributes.items()}
-        self._open.append((name, members, []))
+        self._open.append(({key: value or None for key, value in attributes.items()}, []))
 
     def add_text(self, data: str) -> None:
-        self._open[-1][2].append(data)
+        self._open[-1][1].append(data)
 
-    def end_element(self, _name: str) -> None:
-        name, members, texts = self._open.pop()
+    def end_element(self, name: str) -> None:
+        """Add the element to its parent, unless an attribute of the same name has a value already."""
+        members, texts = self._open.pop()
         content = _build_content(members, "".join(texts).strip())
-        if not self._open:
-            self.root = (name, content)
-        else:
-            _add_child(self._open[-1][1], name, content)
+        parent = self._open[-1][0]
+        present = parent.get(name)
+        if present is None:
+            parent[name] = content
+        elif isinstance(present, list):
+            present.append(content)  # pyright: ignore[reportUnknownMemberType]  # it is created below only
+        elif not isinstance(present, str):
+            parent[name] = [present, content]
 
 
 def _build_content(members: dict[str, object], text: str) -> object:
     if members.get("nil") == "true":
         return None
-    if text:
-        return text
-    return "" if members.keys() <= {"type"} else members  # Rails adds a type even to an element without content
-
-
-def _add_child(parent: dict[str, object], name: str, content: object) -> None:
-    """Add a child, unless an attribute of the same name has a value already."""
-    present = parent.get(name)
-    if present is None:
-        parent[name] = content
-    elif isinstance(present, list):
-        present.append(content)  # pyright: ignore[reportUnknownMemberType]  # it is created below only
-    elif not isinstance(present, str):
-        parent[name] = [present, content]
-
-
-class Element(NamedTuple):
-    """An element: its ordered attributes, and its children or text. Without either, it is written as `<name/>`."""
-
-    name: str
-    attributes: Mapping[str, object]
-    children: tuple[Element, ...] = ()
-    text: object = None
+    # Rails adds a type even to an element without content.
+    return text or ("" if members.keys() <= {"type"} else members)
 
 
 def write(root: str, content: object) -> bytes:
     """Write a document from the name of its root and plain data (dicts, lists, scalars), with the XML prolog."""
-    parts = [_PROLOG]
-    _append_content(parts, root, content)
-    return "".join(parts).encode()
+    return f"{PROLOG}{_render_content(root, content)}".encode()
 
 
 def write_rails(root: str, members: Mapping[str, object], types: Mapping[str, type] | None = None) -> bytes:
@@ -132,65 +114,47 @@ def write_rails(root: str, members: Mapping[str, object], types: Mapping[str, ty
         members: its members, all of them scalars.
         types: the types of members that have a `type` even if they are null.
     """
-    elements: list[Element] = []
+    elements: list[str] = []
     for name, value in members.items():
         kind = _RAILS_TYPES.get((types or {}).get(name, type(None)) if value is None else type(value))
         attributes = {"type": kind} if kind else {}
         text = str(value).lower() if isinstance(value, bool) else value
-        elements.append(Element(name, attributes | {"nil": "true"} if value is None else attributes, (), text))
-    return write_element(Element(root, {}, tuple(elements)))
+        elements.append(render_element(name, attributes | {"nil": "true"} if value is None else attributes, text=text))
+    return f"{PROLOG}{render_element(root, {}, *elements)}".encode()
 
 
 _RAILS_TYPES: dict[type, str] = {bool: "boolean", int: "integer", datetime: "dateTime"}
 
 
-def write_element(root: Element) -> bytes:
-    """Write a document from its root element, with the XML prolog."""
-    parts = [_PROLOG]
-    _append_element(parts, root)
-    return "".join(parts).encode()
+def render_element(name: str, attributes: Mapping[str, object], *children: str, text: object = None) -> str:
+    """Render an element from its attributes, in their order, and its rendered children or its text.
 
-
-def _append_element(parts: list[str], element: Element) -> None:
-    name, attributes, children, text = element
+    Without children and text, it is `<name/>`.
+    """
     attribute_text = "".join([f' {key}="{_format_scalar(key, value)}"' for key, value in attributes.items()])
     if not children and text is None:
-        parts.append(f"<{name}{attribute_text}/>")
-        return
-    parts.append(f"<{name}{attribute_text}>")
-    for child in children:
-        _append_element(parts, child)
-    parts.append(f"{_format_scalar(name, text)}</{name}>")
+        return f"<{name}{attribute_text}/>"
+    return f"<{name}{attribute_text}>{''.join(children)}{_format_scalar(name, text)}</{name}>"
 
 
-def _append_content(parts: list[str], name: str, content: object) -> None:
+def _render_content(name: str, content: object) -> str:
     if is_object(content):
-        nested = [key for key, value in content.items() if isinstance(value, _NESTED_TYPES)]
-        attributes = [
-            f' {key}="{_format_scalar(key, value)}"'
-            for key, value in content.items()
-            if not isinstance(value, _NESTED_TYPES)
+        nested = {key: value for key, value in content.items() if isinstance(value, _NESTED_TYPES)}
+        attributes = {key: value for key, value in content.items() if key not in nested} if nested else content
+        children = [
+            _render_items(key, value) if is_array(value) and key[0].isupper() else _render_content(key, value)
+            for key, value in nested.items()
         ]
-        parts.append(f"<{name}{''.join(attributes)}{'>' if nested else '/>'}")
-        if not nested:
-            return
-        for key in nested:
-            inner = content[key]
-            if is_array(inner) and key[0].isupper():
-                _append_items(parts, key, inner)
-            else:
-                _append_content(parts, key, inner)
-    elif is_array(content):
-        parts.append(f"<{name}>")
-        _append_items(parts, name.removesuffix("s"), content)
-    else:
-        parts.append(f"<{name}>{_format_scalar(name, content)}")
-    parts.append(f"</{name}>")
+        return render_element(name, attributes, *children)
+    if is_array(content):
+        return render_element(name, {}, _render_items(name.removesuffix("s"), content))
+    return render_element(name, {}, text=content)
 
 
-def _append_items(parts: list[str], name: str, values: Sequence[object]) -> None:
-    for item in values:
-        _append_content(parts, name, item if is_object(item) else {"id": item})
+def _render_items(name: str, values: Sequence[object]) -> str:
+    return "".join(
+        [_render_content(name, item) if is_object(item) else render_element(name, {"id": item}) for item in values]
+    )
 
 
 def _format_scalar(key: str, value: object) -> str:

@@ -28,7 +28,6 @@ from ticketstub.local_plex.domain import device_keys
 from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.http.router import Route
 from ticketstub.messages import is_object
-from ticketstub.protocol.codec import to_builtins, to_json
 from ticketstub.protocol.device_key import ExchangeDeviceJwt, GetNonce, GetPublishedKeys, RegisterKey
 from ticketstub.refusals import BadRequest, Refusal
 from ticketstub.tokens import Secret, Token
@@ -58,7 +57,7 @@ async def register_key(context: PlexTvContext, call: RegisterKey) -> None:
     registered = await instance.store.device_keys.register(
         thumbprint=compute_thumbprint(jwk),
         kid=jwk.kid or "",
-        jwk=to_json(to_builtins(jwk, include_nulls=False)).decode(),
+        jwk=msgspec.json.encode(jwk).decode(),
         account_id=context.caller.account_id,
         device_id=context.caller.device_id,
         client=read_client(context.request),

@@ -22,7 +22,6 @@ from ticketstub.local_plex.storage.device_keys import SigningKeyRow
 from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.storage.sqlite import SqliteStore
 from ticketstub.local_plex.world.schema import Quirks
-from ticketstub.protocol.codec import to_builtins, to_json
 
 JWT_SECONDS = 7 * 24 * 3600
 """The lifetime of a JWT in seconds (documented)."""
@@ -77,7 +76,7 @@ class SigningKeySet:
             SigningKeyRow(
                 kid=key.kid,
                 sealed=self._keys.seal(key.dump().reveal(), SIGNING_PURPOSE),
-                jwk=to_json(to_builtins(key.jwk, include_nulls=False)).decode(),
+                jwk=msgspec.json.encode(key.jwk).decode(),
                 created_at=now,
             ),
             replaced_kid=rows[-1].kid if rows else None,

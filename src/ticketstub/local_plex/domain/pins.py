@@ -13,6 +13,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from string import ascii_lowercase, ascii_uppercase, digits
 
+import msgspec
+
 from ticketstub.crypto.device_key import DeviceClaims
 from ticketstub.crypto.jwk import Jwk
 from ticketstub.local_plex.domain import device_keys
@@ -21,7 +23,6 @@ from ticketstub.local_plex.domain.sign_ins import check_not_locked, unlock_passw
 from ticketstub.local_plex.storage.base import DeviceRow
 from ticketstub.local_plex.storage.pins import PinRow
 from ticketstub.models import LegacyPin, Location, Pin
-from ticketstub.protocol.codec import to_builtins, to_json
 from ticketstub.refusals import ServerError
 from ticketstub.tokens import Token
 
@@ -83,7 +84,7 @@ async def create_pin(
             strong=strong,
             legacy=legacy,
             client=client,
-            jwk=to_json(to_builtins(jwk, include_nulls=False)).decode() if jwk else None,
+            jwk=msgspec.json.encode(jwk).decode() if jwk else None,
             created_at=now,
             expires_at=now + lifetime,
         )
