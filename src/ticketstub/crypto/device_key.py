@@ -17,7 +17,7 @@ from typing import ClassVar, Self
 
 import msgspec
 
-from ticketstub.crypto.jwk import InvalidKey, Jwk, decode_base64url, encode_base64url, ensure_kid, is_kid
+from ticketstub.crypto.jwk import InvalidKey, Jwk, decode_base64url, encode_base64url, ensure_kid, match_kid
 from ticketstub.crypto.jwt import EDDSA, RS256, InvalidJwt, check_times, parse_json_object, read_audience, read_jwt
 from ticketstub.models import Model
 from ticketstub.tokens import Secret, Unpicklable
@@ -47,7 +47,7 @@ class PrivateKey(Unpicklable):
         raw = decode_base64url(private.reveal())
         if raw is None or len(raw) != 32:
             raise ValueError(f"a {self.kind} has 32 bytes")
-        if kid is not None and not is_kid(kid):
+        if kid is not None and not match_kid(kid):
             raise InvalidKey("kid must be 1 to 128 of A-Z a-z 0-9 _ . -")
         self._key = Ed25519PrivateKey.from_private_bytes(raw)
         x = encode_base64url(self._key.public_key().public_bytes_raw())

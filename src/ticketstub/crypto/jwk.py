@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 ALGORITHMS = {"OKP": "EdDSA", "RSA": "RS256"}
 """The one signature algorithm for each type of key (`kty`)."""
 
-_match_kid = re.compile(r"[A-Za-z0-9_.-]{1,128}").fullmatch
-_NOT_A_POINT = "x is not 32 bytes of base64url without padding"
+match_kid = re.compile(r"[A-Za-z0-9_.-]{1,128}").fullmatch
+"""Match the name of a key (our rule; observed: 64 hexadecimal digits, UUIDs, RFC 7638 thumbprints)."""
 
 # Curve 25519: the field's prime, d of the Edwards curve, and y of every point whose order divides 8.
 _P = 2**255 - 19
@@ -109,7 +109,7 @@ def find_key_fault(jwk: Jwk, *, allow_rsa: bool) -> str | None:
         jwk: the key. Only `read_public_key` notices private members.
         allow_rsa: whether RSA keys are accepted.
     """
-    if jwk.kid is None or not is_kid(jwk.kid):
+    if not match_kid(jwk.kid or ""):
         return "kid must be 1 to 128 of A-Z a-z 0-9 _ . -"
     if jwk.kty is None or jwk.kty not in ALGORITHMS or (jwk.kty == "RSA" and not allow_rsa):
         return "kty is not accepted"
@@ -117,12 +117,10 @@ def find_key_fault(jwk: Jwk, *, allow_rsa: bool) -> str | None:
         return "use is not sig"
     if jwk.alg not in {None, ALGORITHMS[jwk.kty]}:
         return "alg does not match kty"
-    return _find_rsa_fault(jwk) if jwk.kty == "RSA" else _find_okp_fault(jwk)
-
-
-def is_kid(text: str) -> bool:
-    """Tell whether a text can name a key (our rule; observed: 64 hexadecimal digits, UUIDs, RFC 7638 thumbprints)."""
-    return _match_kid(text) is not None
+    if jwk.kty == "OKP" and jwk.crv != "Ed25519":
+        return "crv is not Ed25519"
+    # 32 bytes are 43 characters. A longer text is cut, so that the cache holds no long ones.
+    return _find_rsa_fault(jwk) if jwk.kty == "RSA" else _find_point_fault((jwk.x or "")[:44])
 
 
 def compute_thumbprint(jwk: Jwk) -> str:
@@ -155,19 +153,12 @@ def load_public_key(jwk: Jwk) -> OKPKey | RSAKey | None:
     return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": jwk.x or ""})
 
 
-def _find_okp_fault(jwk: Jwk) -> str | None:
-    if jwk.crv != "Ed25519":
-        return "crv is not Ed25519"
-    # The length is checked before any arithmetic: 32 bytes are 43 characters.
-    return _find_point_fault(jwk.x) if jwk.x and len(jwk.x) == 43 else _NOT_A_POINT
-
-
 @lru_cache(maxsize=1024)
 def _find_point_fault(x: str) -> str | None:
     """Return what is wrong with a point. Cached, because the arithmetic costs as much as a verification."""
     data = decode_base64url(x)
-    if data is None:
-        return _NOT_A_POINT
+    if data is None or len(data) != 32:
+        return "x is not 32 bytes of base64url without padding"
     y = int.from_bytes(data, "little") & (1 << 255) - 1  # without the sign of x
     if y >= _P:
         return "x is not a canonical Ed25519 point"

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from ticketstub.crypto.jwk import ALGORITHMS, Jwk, decode_base64url, is_kid, load_public_key
+from ticketstub.crypto.jwk import ALGORITHMS, Jwk, decode_base64url, load_public_key, match_kid
 from ticketstub.messages import is_array, is_object
 
 EDDSA: Final = "EdDSA"
@@ -134,7 +134,7 @@ def read_jwt(text: str, *, algorithms: Collection[str] = (EDDSA,), typ_optional:
     kid, algorithm = header.get("kid"), header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in algorithms:
         raise InvalidJwt("algorithm")
-    if not isinstance(kid, str) or not is_kid(kid):
+    if not isinstance(kid, str) or not match_kid(kid):
         raise InvalidJwt("kid")
     return UnverifiedJwt(kid, claims, algorithm, text)
 

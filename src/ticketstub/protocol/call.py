@@ -266,7 +266,7 @@ def _is_refusal(data: object) -> bool:
     """Tell whether a successful response reports an error, as a gateway or a faulty server may do."""
     for members in walk_objects(data):
         if members.get("errors") not in (None, "", []) or (
-            members.keys() <= _ERROR_KEYS and members.keys() & _ERROR_DETAIL_KEYS
+            members.keys() <= _ERROR_KEYS and members.keys() & {"error", "message", "code"}
         ):
             return True
         if not members.keys() <= _WRAPPER_KEYS:
@@ -275,7 +275,6 @@ def _is_refusal(data: object) -> bool:
 
 
 _ERROR_KEYS = frozenset({"error", "errors", "message", "code", "status", "statusCode"})
-_ERROR_DETAIL_KEYS = frozenset({"error", "message", "code"})
 _WRAPPER_KEYS = _ERROR_KEYS | {"response", "Response", "data", "result", "MediaContainer"}
 
 
@@ -307,8 +306,8 @@ def build_field_codec(kind: type[Model], root: str, field: str) -> ReplyCodec:
 
 def write_container_reply(value: Model, form: Format) -> bytes:
     """Write one model as a media server does: in a `MediaContainer` of size 0, without nulls (observed)."""
-    content = {"size": 0, **codec.to_builtins(value, include_nulls=False)}
-    return codec.write_document(CONTAINER, content, form, wrap_json=True)
+    members = codec.to_builtins(value, include_nulls=False)
+    return codec.write_document(CONTAINER, {"size": 0, **members}, form, wrap_json=True)
 
 
 def build_container_codec(kind: type[Model], *any_of: str) -> ReplyCodec:
@@ -326,8 +325,7 @@ def find_container_items(name: str, data: object) -> object:
     if is_object(data) and is_object(inner := data.get(CONTAINER)):
         data = inner
     if is_object(data):
-        is_container = not _CONTAINER_KEYS.isdisjoint(data) or name in data
-        return data.get(name, ()) if is_container else None
+        return data.get(name, None if _CONTAINER_KEYS.isdisjoint(data) else ())
     return data if is_array(data) else None
 
 

@@ -75,7 +75,14 @@ def parse(body: bytes) -> object:
     if not text:
         raise DecodeError("the body is empty")
     if text[:1] == b"<":
-        return _parse_xml(text)
+        if text[:9].lower() == b"<!doctype" or text[:5].lower() == b"<html":
+            raise DecodeError("the body is a web page")
+        from ticketstub.protocol import xml
+
+        try:
+            return xml.parse(text)[1]
+        except xml.XmlError as error:
+            raise DecodeError(str(error)) from None
     if text.count(b"[") + text.count(b"{") > _MAX_CONTAINERS:
         raise DecodeError("the JSON has too many parts")
     # The errors of both readers hold the whole body, so nothing is raised while one of them is handled.
@@ -88,17 +95,6 @@ def parse(body: bytes) -> object:
     with suppress(ValueError, RecursionError):
         return json.loads(text.decode("utf-8", "replace"), strict=False)
     raise DecodeError("the body is neither JSON nor XML, or it was cut off")
-
-
-def _parse_xml(text: bytes) -> object:
-    if text[:9].lower() == b"<!doctype" or text[:5].lower() == b"<html":
-        raise DecodeError("the body is a web page")
-    from ticketstub.protocol import xml
-
-    try:
-        return xml.parse(text)[1]
-    except xml.XmlError as error:
-        raise DecodeError(str(error)) from None
 
 
 def decompress(body: bytes, coding: str) -> bytes:

@@ -37,7 +37,7 @@ def read_refusal(response: Response, *, base: str, secrets: tuple[str, ...] = ()
         return ServerError("plex.tv's edge answered with an empty 404", status=404, response=response)
     code, message = None, None
     with suppress(codec.DecodeError):
-        code, message = _read_code_and_message(_find_first_error(codec.parse(response.body)))
+        code, message = _read_first_error(codec.parse(response.body))
     found = build_refusal(response.status, code, _redact(message, secrets), response=response)
     found.retry_after = parse_retry_after(response.headers.get("retry-after", ""), response.headers.get("date", ""))
     return found
@@ -58,8 +58,8 @@ def parse_retry_after(text: str, date: str) -> float | None:
         return None
 
 
-def _find_first_error(data: object) -> object:
-    """Find the first error in `{"errors": [{…}]}`, `<errors><error …/></errors>`, `{"error": "…"}` and similar data."""
+def _read_first_error(data: object) -> tuple[int | None, str | None]:
+    """Read code and message from `{"errors": [{…}]}`, `<errors><error …/></errors>`, `{"error": "…"}` and the like."""
     for _ in range(4):
         if is_array(data):
             data = data[0] if data else None
@@ -68,14 +68,10 @@ def _find_first_error(data: object) -> object:
             if inner is None or (isinstance(inner, str) and data.get("message")):
                 break
             data = inner
-    return data
-
-
-def _read_code_and_message(item: object) -> tuple[int | None, str | None]:
-    if not is_object(item):
-        return None, item if isinstance(item, str) else None
-    code = item.get("code")
-    text = item.get("message") or item.get("status")
+    if not is_object(data):
+        return None, data if isinstance(data, str) else None
+    code = data.get("code")
+    text = data.get("message") or data.get("status")
     number = int(code) if isinstance(code, int | str) and str(code).isdecimal() and len(str(code)) < 8 else None
     return number, text if isinstance(text, str) else None
 

@@ -129,7 +129,6 @@ def _report_problem(data: object, path: str, problems: Problems) -> object:
 
 def _build_reader(info: inspect.Type) -> FieldReader:
     """Build the reader for a type."""
-    convert: Callable[[object], object]
     match info:
         case inspect.UnionType():
             return _build_reader(next(member for member in info.types if not isinstance(member, inspect.NoneType)))
@@ -138,7 +137,7 @@ def _build_reader(info: inspect.Type) -> FieldReader:
         case inspect.VarTupleType():
             return _build_list_reader(info.item_type)
         case inspect.CustomType():
-            convert = partial(read_secret, info.cls)
+            convert: Callable[[object], object] = partial(read_secret, info.cls)
         case inspect.EnumType():
             convert = {member.value: member for member in info.cls}.get
         case inspect.IntType(lt=int()):  # models.base.EpochSeconds

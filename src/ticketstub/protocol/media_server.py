@@ -103,8 +103,7 @@ def write_source(source: Source, form: Format, *, as_list: bool = False) -> byte
             observed.
     """
     members = to_builtins(source, include_nulls=False)
-    content = {"size": 1, "Device": [members] if as_list else members}
-    return write_document(CONTAINER, content, form, wrap_json=True)
+    return write_document(CONTAINER, {"size": 1, "Device": [members] if as_list else members}, form, wrap_json=True)
 
 
 def _read_source(response: Response) -> Source:

@@ -29,10 +29,7 @@ def _read_resources(response: Response) -> tuple[Resource, ...]:
     data = parse_response(response)
     found = tuple(filter(_is_resource, lenient.read_models(Resource, data)))
     if not found:  # the list may be in a wrapper with other members
-        names = lenient.list_field_names(Resource, _IDENTIFYING_FIELDS)
-        nested = (each for each in walk_objects(data) if lenient.has_any_name(each, names))
-        models = (lenient.read_model(Resource, each) for each in nested)
-        found = tuple(model for model in models if model and _is_resource(model))
+        found = tuple(filter(_is_resource, lenient.read_models(Resource, [*walk_objects(data)])))
     if not found and not _is_empty_list(data):
         raise build_malformed_reply(response, "the reply is not a list of resources")
     return found
@@ -91,10 +88,11 @@ def write_devices(devices: tuple[AuthorizedDevice, ...], form: Format, public_ad
 
     As observed, a connection has only its `uri`, and a missing value is an empty text.
     """
-    listed: list[dict[str, object]] = []
-    for device in devices:
-        members = {name: "" if member is None else member for name, member in to_builtins(device).items()}
-        listed.append(members | {"Connection": [{"uri": connection.uri} for connection in device.connections]})
+    listed = [
+        {name: "" if member is None else member for name, member in to_builtins(device).items()}
+        | {"Connection": [{"uri": connection.uri} for connection in device.connections]}
+        for device in devices
+    ]
     content = {"publicAddress": public_address or "", "size": len(listed), "Device": listed}
     return write_document(CONTAINER, content, form, wrap_json=True)
 
