@@ -52,7 +52,7 @@ class Clock:
         return code_at(self.now, SECRET)
 
 
-class Asked(NamedTuple):
+class CreatedPin(NamedTuple):
     """A PIN, as its app sees it."""
 
     id: int
@@ -64,32 +64,32 @@ class App:
 
     Args:
         plex: the local Plex that it is pointed at.
-        said: what it says of itself, `Product="Demo App"`.
+        description: what it says of itself, `Product="Demo App"`.
     """
 
-    def __init__(self, plex: LocalPlex, client: str = CLIENT, **said: str) -> None:
+    def __init__(self, plex: LocalPlex, client: str = CLIENT, **description: str) -> None:
         self.plex = plex
         self.client = client
-        told = {"Product": "Demo App", "Device-Name": "Living room", "Platform": "Linux", "Version": "1.2.0"} | said
-        self.headers = {f"X-Plex-{name}": value for name, value in told.items() if value}
+        fields = {"Product": "Demo App", "Device-Name": "Living room", "Platform": "Linux", "Version": "1.2.0"}
+        self.headers = {f"X-Plex-{name}": value for name, value in (fields | description).items() if value}
 
     def ask(self, method: str, path: str, **headers: str) -> tuple[int, Any]:
         connection = http.client.HTTPConnection(urlsplit(self.plex.url).netloc, timeout=60)
         try:
-            given = {"Accept": "application/json", "X-Plex-Client-Identifier": self.client, **self.headers, **headers}
-            connection.request(method, path, headers=given)
+            sent = {"Accept": "application/json", "X-Plex-Client-Identifier": self.client, **self.headers, **headers}
+            connection.request(method, path, headers=sent)
             response = connection.getresponse()
             body = response.read()
             return response.status, json.loads(body) if body else None
         finally:
             connection.close()
 
-    def pin(self, *, strong: bool = True) -> Asked:
+    def pin(self, *, strong: bool = True) -> CreatedPin:
         status, pin = self.ask("POST", f"/api/v2/pins?strong={'true' if strong else 'false'}")
         assert 201 == status, pin
-        return Asked(pin["id"], pin["code"])
+        return CreatedPin(pin["id"], pin["code"])
 
-    def token(self, pin: Asked) -> str | None:
+    def token(self, pin: CreatedPin) -> str | None:
         status, found = self.ask("GET", f"/api/v2/pins/{pin.id}")
         assert 200 == status, found
         token: str | None = found["authToken"]
@@ -101,18 +101,18 @@ class App:
         assert status in {200, 401}, account
         return account["username"] if status == 200 else None
 
-    def auth_url(self, pin: Asked, opening: str = "/auth#?", *, encoded: bool = True, **more: str) -> str:
-        """Write the Auth App URL; not encoded, brackets and addresses stand as they are, as some clients send them."""
+    def auth_url(self, pin: CreatedPin, opening: str = "/auth#?", *, encoded: bool = True, **more: str) -> str:
+        """Build the Auth App URL; with `encoded=False` without percent-encoding, as some clients send it."""
         facts = {"clientID": self.client, "code": pin.code, "context[device][product]": "Demo App", **more}
         plain = "&".join(f"{name}={value}" for name, value in facts.items())
         return f"{self.plex.url}{opening}{urlencode(facts) if encoded else plain}"
 
 
 class Tab:
-    """A tab of a browser, with a watch on what it loads and complains about.
+    """A tab of a browser; it records foreign URLs and complaints of the console.
 
     Args:
-        page: the browser's; its profile's cookies are this tab's own.
+        page: the browser's page, with its own cookies.
         plex: the local Plex.
     """
 
@@ -120,16 +120,16 @@ class Tab:
         self.context = page.context
         self.plex = plex
         self.allowed = {urlsplit(plex.url).netloc}
-        self.strayed: list[str] = []
+        self.foreign_urls: list[str] = []
         self.complaints: list[str] = []
-        self._watches = {"request": self._asked, "console": self._said, "weberror": self._broke}
+        self._watches = {"request": self._on_request, "console": self._on_console, "weberror": self._on_error}
         for event, watch in self._watches.items():
             self.context.on(event, watch)  # type: ignore[call-overload]  # each of these events, and what it gives
         self.page = page
         self.page.set_default_timeout(5000)
 
-    def let_go(self) -> None:
-        """End the watch: the page may be another test's next."""
+    def stop_watching(self) -> None:
+        """Stop recording: the next test may use the page."""
         for event, watch in self._watches.items():
             self.context.remove_listener(event, watch)
 
@@ -162,14 +162,14 @@ class Tab:
     def text(self) -> str:
         return self.page.locator("main").inner_text()
 
-    def _asked(self, request: Request) -> None:
+    def _on_request(self, request: Request) -> None:
         if urlsplit(request.url).netloc not in self.allowed:
-            self.strayed.append(request.url)
+            self.foreign_urls.append(request.url)
 
-    def _broke(self, error: WebError) -> None:
+    def _on_error(self, error: WebError) -> None:
         self.complaints.append(str(error.error))
 
-    def _said(self, message: ConsoleMessage) -> None:
+    def _on_console(self, message: ConsoleMessage) -> None:
         # A page that is itself a 4xx is one line in the console; so is nothing else.
         if "Failed to load resource" in message.text and "/static/" not in str(message.location):
             return

@@ -1,4 +1,4 @@
-"""One browser and one profile for the tests of a file; a local Plex for each, and a tab without cookies or history."""
+"""One browser and profile for the tests of a file; each test has a local Plex and a tab without cookies or history."""
 
 import http.server
 import sys
@@ -65,7 +65,7 @@ def app(plex: LocalPlex) -> App:
 
 @pytest.fixture
 def open_tab(browser: Browser, usual: Page, plex: LocalPlex) -> Iterator[OpenTab]:
-    """Open a tab in a profile of its own; at the end it must have stayed on its site and complained of nothing."""
+    """Open a tab in its own profile; at the end it must not have left its site or logged an error."""
     with ExitStack() as ends:
         tabs: list[Tab] = []
 
@@ -76,17 +76,17 @@ def open_tab(browser: Browser, usual: Page, plex: LocalPlex) -> Iterator[OpenTab
                 page = context.new_page()
             else:
                 page = usual
-                ends.callback(as_new, page)
+                ends.callback(reset_page, page)
             tabs.append(Tab(page, plex))
-            ends.callback(tabs[-1].let_go)
+            ends.callback(tabs[-1].stop_watching)
             return tabs[-1]
 
         yield begin
-        assert [] == [url for tab in tabs for url in tab.strayed]
+        assert [] == [url for tab in tabs for url in tab.foreign_urls]
         assert [] == [text for tab in tabs for text in tab.complaints]
 
 
-def as_new(page: Page) -> None:
+def reset_page(page: Page) -> None:
     """Clear a profile of everything that the test's pages left there."""
     page.goto("about:blank")
     page.context.clear_cookies()
@@ -99,7 +99,7 @@ def tab(open_tab: OpenTab) -> Tab:
 
 
 class WebApplication:
-    """A small web application on a port of its own, which notes what browsers ask of it."""
+    """A small web application on its own port, which records the requests of browsers."""
 
     def __init__(self, server: http.server.ThreadingHTTPServer) -> None:
         self.host = f"127.0.0.1:{server.server_address[1]}"

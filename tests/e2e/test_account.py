@@ -95,4 +95,4 @@ def test_the_watch_on_a_tab_notices(tab: Tab) -> None:
     tab.page.wait_for_timeout(20)
     assert ["img-src", "style-src"] == [kind for kind in ("img-src", "style-src") if kind in str(tab.complaints)]
     tab.complaints.clear()
-    tab.strayed.clear()
+    tab.foreign_urls.clear()

@@ -73,7 +73,7 @@ class Browser:
         self.cookie = ""
 
     def get(self, place: str, **headers: str) -> Answered:
-        return self._kept(ask(self.url, "GET", place, {"Cookie": self.cookie} | headers))
+        return self._store_cookie(ask(self.url, "GET", place, {"Cookie": self.cookie} | headers))
 
     def post(self, place: str, form: dict[str, str], **headers: str) -> Answered:
         """Send a form as a page of this site would; a header with the value "" is left out."""
@@ -84,7 +84,7 @@ class Browser:
             "Sec-Fetch-Site": "same-origin",
         } | {name.replace("_", "-"): value for name, value in headers.items()}
         sent = {name: value for name, value in said.items() if value}
-        return self._kept(ask(self.url, "POST", place, sent, urlencode(form)))
+        return self._store_cookie(ask(self.url, "POST", place, sent, urlencode(form)))
 
     def page(self, place: str) -> Html:
         """Open a page, following redirects."""
@@ -104,7 +104,7 @@ class Browser:
         assert 303 == self.sign_in(login).status
         return self
 
-    def _kept(self, answer: Answered) -> Answered:
+    def _store_cookie(self, answer: Answered) -> Answered:
         if "set-cookie" in answer.headers:
             self.cookie = answer.headers["set-cookie"].partition(";")[0]
         return answer
