@@ -61,46 +61,76 @@ class Refusal(PlexError):
 class BadRequest(Refusal):
     """The request lacks a parameter or contains one that Plex does not accept (400)."""
 
-    default = RefusalDefaults(
-        400, 1004, "The request was malformed, missed a required parameter or contained invalid values for them"
-    )
-
 
 class ClientIdentifierMissing(BadRequest):
     """The request has no client identifier (400, code 1000). This library always sends one."""
-
-    default = RefusalDefaults(400, 1000, "X-Plex-Client-Identifier is missing")
 
 
 class Unauthorized(Refusal):
     """The login or password is wrong, or the token is unknown or no longer valid (401, or 422 "Invalid token")."""
 
-    default = RefusalDefaults(401, 1001, "User could not be authenticated")
-
 
 class VerificationCodeRequired(Unauthorized):
     """The account requires a verification code and none was sent (401, code 1029)."""
-
-    default = RefusalDefaults(
-        401,
-        1029,
-        "Please enter the verification code",
-        "pass verification_code= with the six digits of the authenticator app",
-    )
 
 
 class WrongVerificationCode(Unauthorized):
     """The verification code is wrong, too old or already used (401, code 1028)."""
 
-    default = RefusalDefaults(
-        401, 1028, "Invalid verification code", "each code works once; wait for the next one, and check the clock"
-    )
-
 
 class TooManyFailures(Unauthorized):
     """After too many failures, Plex refuses sign-ins from this address or to this account (401, code 1031)."""
 
-    default = RefusalDefaults(
+
+class TokenExpired(Unauthorized):
+    """The token is a JWT and has expired (498). It can be renewed with its device key."""
+
+
+class Forbidden(Refusal):
+    """The token is valid, but its account is not allowed to do this (403)."""
+
+
+class PasscodeRequired(Forbidden):
+    """The Home user is protected by a passcode, which is missing or wrong (403, code 1041)."""
+
+
+class NotFound(Refusal):
+    """The resource or path does not exist (404)."""
+
+
+class PinNotFound(NotFound):
+    """The PIN is unknown or expired, or belongs to another client (404, code 1020)."""
+
+
+class Conflict(Refusal):
+    """The resource already exists, or conflicts with one that does (409)."""
+
+
+class RateLimited(Refusal):
+    """There were too many requests (429). `retry_after` is how long to wait, if Plex says so."""
+
+
+class ServerError(Refusal):
+    """Plex failed (5xx, or an empty 404, which its edge sends in an outage). The token may still be valid."""
+
+
+# What each class says if it is raised without a status, code or message of its own.
+_DEFAULTS: dict[type[Refusal], RefusalDefaults] = {
+    BadRequest: RefusalDefaults(
+        400, 1004, "The request was malformed, missed a required parameter or contained invalid values for them"
+    ),
+    ClientIdentifierMissing: RefusalDefaults(400, 1000, "X-Plex-Client-Identifier is missing"),
+    Unauthorized: RefusalDefaults(401, 1001, "User could not be authenticated"),
+    VerificationCodeRequired: RefusalDefaults(
+        401,
+        1029,
+        "Please enter the verification code",
+        "pass verification_code= with the six digits of the authenticator app",
+    ),
+    WrongVerificationCode: RefusalDefaults(
+        401, 1028, "Invalid verification code", "each code works once; wait for the next one, and check the clock"
+    ),
+    TooManyFailures: RefusalDefaults(
         401,
         1031,
         (
@@ -108,61 +138,23 @@ class TooManyFailures(Unauthorized):
             "(detected repeated failures)"
         ),
         "wait before the next try, for hours if necessary; every further try makes it longer",
-    )
-
-
-class TokenExpired(Unauthorized):
-    """The token is a JWT and has expired (498). It can be renewed with its device key."""
-
-    default = RefusalDefaults(498, 1001, "Token expired")
-
-
-class Forbidden(Refusal):
-    """The token is valid, but its account is not allowed to do this (403)."""
-
-    default = RefusalDefaults(403, 1042, "User is missing the required role to perform this action")
-
-
-class PasscodeRequired(Forbidden):
-    """The Home user is protected by a passcode, which is missing or wrong (403, code 1041)."""
-
-    default = RefusalDefaults(403, 1041, "A valid PIN is required to perform this action")
-
-
-class NotFound(Refusal):
-    """The resource or path does not exist (404)."""
-
-    default = RefusalDefaults(404, 1002, "The requested resource or endpoint could not be found")
-
-
-class PinNotFound(NotFound):
-    """The PIN is unknown or expired, or belongs to another client (404, code 1020)."""
-
-    default = RefusalDefaults(404, 1020, "Code not found or expired")
-
-
-class Conflict(Refusal):
-    """The resource already exists, or conflicts with one that does (409)."""
-
-    default = RefusalDefaults(409, None, "The request conflicts with what exists")
-
-
-class RateLimited(Refusal):
-    """There were too many requests (429). `retry_after` is how long to wait, if Plex says so."""
-
-    default = RefusalDefaults(429, 1003, "API rate limit exceeded")
-
-
-class ServerError(Refusal):
-    """Plex failed (5xx, or an empty 404, which its edge sends in an outage). The token may still be valid."""
-
-    default = RefusalDefaults(
+    ),
+    TokenExpired: RefusalDefaults(498, 1001, "Token expired"),
+    Forbidden: RefusalDefaults(403, 1042, "User is missing the required role to perform this action"),
+    PasscodeRequired: RefusalDefaults(403, 1041, "A valid PIN is required to perform this action"),
+    NotFound: RefusalDefaults(404, 1002, "The requested resource or endpoint could not be found"),
+    PinNotFound: RefusalDefaults(404, 1020, "Code not found or expired"),
+    Conflict: RefusalDefaults(409, None, "The request conflicts with what exists"),
+    RateLimited: RefusalDefaults(429, 1003, "API rate limit exceeded"),
+    ServerError: RefusalDefaults(
         500,
         1007,
         "Internal Server Error. Something went wrong on our end",
         "this says nothing about the token; try again later",
-    )
-
+    ),
+}
+for _kind, _default in _DEFAULTS.items():
+    _kind.default = _default
 
 # The most specific rows first. A row matches if the response has the status, the code or both that it names.
 _REFUSAL_TABLE: tuple[tuple[int | None, int | None, type[Refusal]], ...] = (
@@ -203,10 +195,8 @@ REFUSAL_CLASSES: tuple[type[Refusal], ...] = (Refusal, ServerError, *(kind for _
 def find_refusal_class(status: int, code: int | None, message: str | None) -> type[Refusal]:
     """Return the class of a refusal by its status and code, or by its message if it has no code."""
     text = (message or "").lower()
-    if code is None:
-        code = next(
-            (row_code for row_status, words, row_code in _MESSAGE_CODES if row_status == status and words in text), None
-        )
+    codes = [known for at, words, known in _MESSAGE_CODES if code is None and at == status and words in text]
+    code = codes[0] if codes else code
     if status == 422 and "invalid token" in text:
         return Unauthorized
     if status >= 500:
