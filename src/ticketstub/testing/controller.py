@@ -74,14 +74,17 @@ def local_plex(
 
 def to_world(world: World | Mapping[str, object] | str | Path | None) -> World:
     """Return the world that a `World`, a mapping, TOML text or a file describes; see `local_plex`."""
-    if world is None:
-        return World.demo()
-    if isinstance(world, World):
-        return world
-    if isinstance(world, Mapping):
-        return World.from_dict(world)
-    is_text = isinstance(world, str) and ("\n" in world or "[" in world)
-    return World.parse(str(world)) if is_text else World.load(world)
+    match world:
+        case None:
+            return World.demo()
+        case World():
+            return world
+        case Mapping():
+            return World.from_dict(world)
+        case str() if "\n" in world or "[" in world:
+            return World.parse(world)
+        case _:
+            return World.load(world)
 
 
 class LocalPlexAccount:
@@ -238,9 +241,13 @@ class LocalPlexController(ControlCommands):
         from ticketstub.client.plex import Plex  # the server alone needs no client
         from ticketstub.client.transports.in_process import InProcessTransport  # likewise
 
-        transport = InProcessTransport(self.create_in_process_app())
-        merged: ClientOptions = {"device": DEVICE, "plex_tv": self.url, "transport": transport, **options}
-        return Plex(token=self.token_for(account) if signed_in else None, **merged)
+        options = {
+            "device": DEVICE,
+            "plex_tv": self.url,
+            "transport": InProcessTransport(self.create_in_process_app()),
+            **options,
+        }
+        return Plex(token=self.token_for(account) if signed_in else None, **options)
 
     def async_client(
         self,
@@ -253,9 +260,13 @@ class LocalPlexController(ControlCommands):
         from ticketstub.client.async_plex import AsyncPlex  # as above
         from ticketstub.client.transports.in_process import AsyncInProcessTransport  # likewise
 
-        transport = AsyncInProcessTransport(self.create_in_process_app())
-        merged: AsyncClientOptions = {"device": DEVICE, "plex_tv": self.url, "transport": transport, **options}
-        return AsyncPlex(token=self.token_for(account) if signed_in else None, **merged)
+        options = {
+            "device": DEVICE,
+            "plex_tv": self.url,
+            "transport": AsyncInProcessTransport(self.create_in_process_app()),
+            **options,
+        }
+        return AsyncPlex(token=self.token_for(account) if signed_in else None, **options)
 
     def create_in_process_app(self) -> InProcessApp:
         """Return what the transports without sockets send into."""
@@ -266,12 +277,11 @@ class LocalPlexController(ControlCommands):
         return InProcessApp(self.controller.app, self.controller.loop, self._check_reach, {name.lower(): value})
 
     def _check_reach(self, host: str, port: int) -> Reachability:
-        ports = {urlsplit(self.url).port, *(server.port for server in self.media_servers)}
-        names = {"127.0.0.1", "localhost", "::1", urlsplit(self.url).hostname}
-        https_urls = {server.https_url for server in self.media_servers}
-        if f"https://{host}:{port}" not in https_urls and (port not in ports or host not in names):
-            return "refused"
-        return self.controller.ports.get_state(port)
+        url = urlsplit(self.url)
+        is_by_name = any(server.https_url == f"https://{host}:{port}" for server in self.media_servers)
+        is_local = host in {"127.0.0.1", "localhost", "::1", url.hostname}
+        is_open = port == url.port or any(server.port == port for server in self.media_servers)
+        return self.controller.ports.get_state(port) if is_by_name or (is_local and is_open) else "refused"
 
     def __repr__(self) -> str:
         return f"<LocalPlexController {self.url}>"

@@ -111,6 +111,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     plex: LocalPlexController | None = getattr(item, "funcargs", {}).get("local_plex")
     if plex is not None and report.failed and report.when == "call":
-        lines = [str(each) for each in plex.requests][-20:]
-        report.sections.append(("requests to the local Plex", "\n".join(lines or ["none"])))
+        lines = "\n".join(map(str, plex.requests[-20:]))
+        report.sections.append(("requests to the local Plex", lines or "none"))
     return report

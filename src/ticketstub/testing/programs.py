@@ -28,8 +28,8 @@ class Interceptor(contextlib.ExitStack):
         self._plex = plex
         self._lock = threading.Lock()
         self._variables: dict[str, str] | None = None
-        self._closed = False
-        self.callback(setattr, self, "_closed", True)  # noqa: FBT003  # setattr's own arguments
+        self._stopped = threading.Event()
+        self.callback(self._stopped.set)
 
     def get_variables(self) -> dict[str, str]:
         """Return the environment variables for a program. The first call starts the proxy.
@@ -41,7 +41,7 @@ class Interceptor(contextlib.ExitStack):
         from ticketstub.local_plex.intercept.variables import build_variables  # likewise
 
         with self._lock:
-            if self._closed:
+            if self._stopped.is_set():
                 raise RuntimeError("the local Plex has stopped")
             if self._variables is None:
                 settings = self.enter_context(intercept_traffic(self._plex, self._plex.enable_tls, {}, offline=True))
@@ -61,10 +61,11 @@ def intercept_this_process(variables: Mapping[str, str]) -> Generator[None, None
     """
     from unittest import mock  # slow to import
 
-    before = {name: os.environ.get(name) for name in variables}
     with contextlib.ExitStack() as stack:
-        stack.callback(_update_environ, before)
-        _update_environ(variables)
+        stack.callback(os.environ.update, {name: os.environ[name] for name in variables if name in os.environ})
+        for name in variables.keys() - os.environ.keys():
+            stack.callback(os.environ.pop, name, None)
+        os.environ.update(variables)
         if urllib_request := sys.modules.get("urllib.request"):
             # An opener that is made inside the block uses the proxy.
             stack.enter_context(mock.patch.object(urllib_request, "_opener", None))
@@ -72,11 +73,3 @@ def intercept_this_process(variables: Mapping[str, str]) -> Generator[None, None
             context = ssl.create_default_context(cafile=variables["SSL_CERT_FILE"])
             stack.enter_context(mock.patch.object(connector, "_SSL_CONTEXT_VERIFIED", context, create=True))
         yield
-
-
-def _update_environ(variables: Mapping[str, str | None]) -> None:
-    for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
