@@ -7,7 +7,7 @@ calls, observed bodies for the rest: the order of attributes and the form of the
 from __future__ import annotations
 
 import re
-from enum import Enum
+from enum import StrEnum
 from typing import Literal, get_args
 from urllib.parse import urlencode
 
@@ -58,13 +58,13 @@ class GetServerInformation(Call[ServerInformation], frozen=True, kw_only=True):
     )
 
 
-class TransientTokenType(Enum):
+class TransientTokenType(StrEnum):
     """What a transient token is for; `delegation` is the only value (documented)."""
 
     DELEGATION = "delegation"
 
 
-class TransientTokenScope(Enum):
+class TransientTokenScope(StrEnum):
     """What a transient token gives access to; `all` is the only value (documented)."""
 
     ALL = "all"

@@ -34,8 +34,6 @@ from ticketstub.protocol.call import Call
 from ticketstub.protocol.media_server import (
     GetSourceConnectionInformation,
     GetTransientToken,
-    TransientTokenScope,
-    TransientTokenType,
 )
 from ticketstub.tokens import Token
 from ticketstub.tracebacks import hide_locals
@@ -84,7 +82,7 @@ class Authentication:
         if token_type is None or scope is None:
             raise TypeError("get_transient_token needs type= (or type_=) and scope=")
         found, raw = self._send(
-            GetTransientToken(type=TransientTokenType(token_type), scope=TransientTokenScope(scope)),
+            GetTransientToken(type=GetTransientTokenQueryParamType(token_type), scope=Scope(scope)),
             errors.GetTransientTokenResponseBody,
         )
         return GetTransientTokenResponse(

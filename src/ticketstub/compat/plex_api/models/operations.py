@@ -7,13 +7,16 @@ value, as `token` or `source`. A body may contain secrets and is shown in no `re
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from ticketstub.compat import build_missing_error
 from ticketstub.messages import Response
 from ticketstub.models import Source
+from ticketstub.protocol.media_server import TransientTokenScope, TransientTokenType
 from ticketstub.tokens import Token
+
+GetTransientTokenQueryParamType = TransientTokenType
+Scope = TransientTokenScope
 
 
 class CaseInsensitiveHeaders(dict[str, str]):
@@ -52,18 +55,6 @@ class RawResponse(Response):
 
     def __repr__(self) -> str:
         return f"<RawResponse [{self.status_code}]>"
-
-
-class GetTransientTokenQueryParamType(StrEnum):
-    """What a transient token is for. `delegation` is the only value (documented)."""
-
-    DELEGATION = "delegation"
-
-
-class Scope(StrEnum):
-    """What a transient token gives access to. `all` is the only value (documented)."""
-
-    ALL = "all"
 
 
 @dataclass(frozen=True, kw_only=True)

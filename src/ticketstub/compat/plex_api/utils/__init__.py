@@ -50,6 +50,4 @@ def convert_retry(config: RetryConfig) -> Retry:
 
 def _parse_statuses(code: str) -> range:
     """Parse `429`, or `5XX` for all statuses that start with 5."""
-    if code.upper().endswith("XX"):
-        return range(int(code[0]) * 100, int(code[0]) * 100 + 100)
-    return range(int(code), int(code) + 1)
+    return range(int(code.upper().replace("X", "0")), int(code.upper().replace("X", "9")) + 1)
