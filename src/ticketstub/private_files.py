@@ -61,9 +61,8 @@ def read(path: Path, max_size: int) -> bytes:
             raise UnsafeFileError("belongs to another user", "move it away")
         if _POSIX and file_stat.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise UnsafePermissionsError("can be read or written by others", "chmod 600")
-        content = b""
-        while piece := os.read(descriptor, max_size + 1 - len(content)):
-            content += piece
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(max_size + 1)
     finally:
         os.close(descriptor)
     if len(content) > max_size:
@@ -141,11 +140,6 @@ def sync_folder(folder: Path) -> None:
 def is_owned_by_user(file_stat: os.stat_result) -> bool:
     """Return whether a file or folder is this user's. To root, as in a container, files of all owners are."""
     return not _POSIX or file_stat.st_uid == os.geteuid() or os.geteuid() == 0
-
-
-def is_symlink_error(error: OSError) -> bool:
-    """Return whether a file was not opened because it is a symbolic link."""
-    return error.errno in {errno.ELOOP, errno.EMLINK}  # BSD systems use the latter
 
 
 def _get_draft_path(path: Path) -> Path:

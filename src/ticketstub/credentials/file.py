@@ -11,13 +11,14 @@ earlier versions to find, until its app saves or removes it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import msgspec
@@ -68,11 +69,9 @@ class PrivateFolder:
         Raises:
             CredentialsError: It is a symbolic link, another user's, accessible to others, too large or unreadable.
         """
-        with _translate_errors(self.path / name, "read"):
-            try:
-                return private_files.read(self.path / name, MAX_FILE_BYTES)
-            except (FileNotFoundError, NotADirectoryError):
-                return None
+        with _translate_errors(self.path / name, "read"), suppress(FileNotFoundError, NotADirectoryError):
+            return private_files.read(self.path / name, MAX_FILE_BYTES)
+        return None
 
     def write(self, name: str, data: bytes) -> None:
         """Create or replace a file as a whole, or leave it unchanged.
@@ -91,12 +90,10 @@ class PrivateFolder:
 
     def list_names(self, *suffixes: str) -> list[str]:
         """Return the sorted names of the files with one of these suffixes."""
-        with _translate_errors(self.path, "listed"):
-            try:
-                names = [path.name for path in self.path.iterdir()]
-            except (FileNotFoundError, NotADirectoryError):
-                return []
-        return sorted(name for name in names if name.endswith(suffixes) and not name.startswith("."))
+        with _translate_errors(self.path, "listed"), suppress(FileNotFoundError, NotADirectoryError):
+            names = [path.name for path in self.path.iterdir()]
+            return sorted(name for name in names if name.endswith(suffixes) and not name.startswith("."))
+        return []
 
     @contextmanager
     def hold_locks(self, names: Iterable[str], timeout: float) -> Generator[None, None, None]:
@@ -145,7 +142,7 @@ def _translate_errors(path: Path, action: str) -> Generator[None, None, None]:
     except private_files.UnsafeFileError as error:
         raise CredentialsError(f"{path} {error}", hint=f"{error.advice} and sign in again") from None
     except OSError as error:
-        if private_files.is_symlink_error(error):
+        if error.errno in {errno.ELOOP, errno.EMLINK}:  # BSD systems use the latter
             raise CredentialsError(
                 f"{path} is a symbolic link and was not followed", hint="delete the link and sign in again"
             ) from None

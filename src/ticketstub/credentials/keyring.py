@@ -207,10 +207,8 @@ def _detect_keyring() -> KeyringBackend:
 
 def _get_priority(backend: KeyringBackend) -> float:
     """Return the keyring library's priority of a backend; of a chain, that of its best member, which is written to."""
-    backends = getattr(backend, "backends", None)
-    if backends is not None:
-        return max((float(each.priority) for each in backends), default=0.0)
-    return float(getattr(backend, "priority", 0.0))
+    backends = getattr(backend, "backends", [backend])
+    return max((float(getattr(each, "priority", 0)) for each in backends), default=0.0)
 
 
 def call_with_timeout(timeout: float, work: Callable[[], T], *, size: int = 0) -> T:
@@ -228,21 +226,18 @@ def call_with_timeout(timeout: float, work: Callable[[], T], *, size: int = 0) -
         return dns.run_with_deadline(work, monotonic() + timeout)
     except Exception as error:  # noqa: BLE001  # each backend raises the errors of its own library
         class_names = [kind.__name__ for kind in type(error).__mro__]
-    raise _make_keyring_error(class_names, timeout, size)
-
-
-def _make_keyring_error(class_names: list[str], timeout: float, size: int) -> CredentialsError:
-    if "TimeoutError" in class_names:
-        return CredentialsError(
-            f"the keyring did not answer within {timeout:g} seconds", hint=f"is it waiting to be unlocked? {_FILE_HINT}"
-        )
-    if "NoKeyringError" in class_names:
-        return CredentialsError("this computer has no keyring", hint=f"install one, {_FILE_HINT}")
-    if "KeyringLocked" in class_names or "InitError" in class_names:
-        return CredentialsError("the keyring is locked or cannot be opened", hint=f"unlock it, {_FILE_HINT}")
+    locked = ("the keyring is locked or cannot be opened", f"unlock it, {_FILE_HINT}")
+    errors = {
+        "TimeoutError": (
+            f"the keyring did not answer within {timeout:g} seconds",
+            f"is it waiting to be unlocked? {_FILE_HINT}",
+        ),
+        "NoKeyringError": ("this computer has no keyring", f"install one, {_FILE_HINT}"),
+        "KeyringLocked": locked,
+        "InitError": locked,
+    }
+    other = (f"the keyring failed ({class_names[0]})", f"try again, {_FILE_HINT}")
     if size > WINDOWS_MAX_LENGTH:
-        return CredentialsError(
-            f"the keyring did not accept {size} characters: Windows accepts {WINDOWS_MAX_LENGTH}",
-            hint='use store="file"',
-        )
-    return CredentialsError(f"the keyring failed ({class_names[0]})", hint=f"try again, {_FILE_HINT}")
+        other = (f"the keyring did not accept {size} characters: Windows accepts {WINDOWS_MAX_LENGTH}", _FILE_HINT)
+    message, hint = next((errors[name] for name in class_names if name in errors), other)
+    raise CredentialsError(message, hint=hint)

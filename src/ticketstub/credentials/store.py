@@ -113,7 +113,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", 
         for name, value in normalized.items():
             msgspec.structs.force_setattr(self, name, value)
         times = (self.created_at, self.expires_at, self.checked_at, self.signed_out_at)
-        if not all(math.isfinite(time) for time in times if time is not None):
+        if not all(math.isfinite(time or 0.0) for time in times):
             raise ValueError("the times of a credential must be finite numbers of seconds")
 
     @property
