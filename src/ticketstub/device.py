@@ -138,8 +138,9 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_headers(self) -> dict[str, str]:
         """Return the headers that it is sent as."""
-        values = ((header, getattr(self, field)) for field, header in DEVICE_HEADERS.items())
-        return {header: value for header, value in values if value is not None}
+        return {
+            header: value for field, header in DEVICE_HEADERS.items() if (value := getattr(self, field)) is not None
+        }
 
 
 def build_file_name(app: str, profile: str = "default") -> str:

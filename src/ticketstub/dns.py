@@ -71,8 +71,7 @@ def look_up(host: str, port: int, resolver: Resolver, deadline: float) -> Sequen
         TimeoutError: The deadline passed.
         OSError: The name could not be looked up.
     """
-    literal = _parse_literal(host, port)
-    return literal or run_with_deadline(lambda: _resolve(host, port, resolver), deadline)
+    return _parse_literal(host, port) or run_with_deadline(lambda: _resolve(host, port, resolver), deadline)
 
 
 async def alook_up(host: str, port: int, resolver: Resolver = resolve_with_system) -> Sequence[ResolvedAddress]:
@@ -111,10 +110,8 @@ def _resolve(host: str, port: int, resolver: Resolver) -> Sequence[ResolvedAddre
 
 def is_loopback(host: str) -> bool:
     """Return whether a host name or IP address is this computer."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
     address = parse_ip(host)
-    return address is not None and address.is_loopback
+    return address.is_loopback if address else host == "localhost" or host.endswith(".localhost")
 
 
 def parse_ip(text: str) -> IPv4Address | IPv6Address | None:

@@ -25,13 +25,12 @@ from functools import partial
 
 from ticketstub.messages import Response
 
-_MAX_MESSAGE_LENGTH = 200
 # Long runs without a space may be tokens. Control and text direction characters can rewrite a terminal.
 _POSSIBLE_SECRET = re.compile(r"[^\s\"'<>=&?,;()]{16,}")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 
 
-def sanitize_text(text: str, max_length: int = _MAX_MESSAGE_LENGTH) -> str:
+def sanitize_text(text: str, max_length: int = 200) -> str:
     """Make received text safe to show: without control and direction characters, cut to `max_length`."""
     return _UNPRINTABLE.sub(" ", text).strip()[:max_length]
 
