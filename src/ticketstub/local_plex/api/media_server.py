@@ -19,7 +19,7 @@ from ticketstub.local_plex.domain.instance import Instance
 from ticketstub.local_plex.domain.media_servers import determine_access, is_local_machine
 from ticketstub.local_plex.http.request import Headers, IncomingRequest
 from ticketstub.local_plex.http.response import MEDIA_SERVER_HEADERS, MEDIA_SERVER_HTML_HEADERS, OutgoingResponse
-from ticketstub.local_plex.http.router import ANY_METHOD, Route, Router
+from ticketstub.local_plex.http.router import ANY_METHOD, RequestContext, Route, Router
 from ticketstub.local_plex.storage.base import MediaServerRow, TokenRow
 from ticketstub.protocol import error_bodies
 from ticketstub.protocol.codec import Format
@@ -73,7 +73,7 @@ class MediaServerSite(MediaServer):
         """Answer a request; raises a `Refusal`, or what stores raise."""
         if request.method == "GET" and (answer_document := self._documents.get(request.path)):
             return answer_document()
-        context = ServerContext(self, request)
+        context: ServerContext = RequestContext(self, request)
         path = _normalize_path(request)
         if (request.method, path) not in _PUBLIC_ROUTES:
             try:
