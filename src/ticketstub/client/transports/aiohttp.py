@@ -4,7 +4,7 @@ Rule: every request is sent once, with exactly its own fields, no redirects and 
 repeats a GET on a closed keep-alive connection, and reports a response that is not HTTP as status 400: both are undone
 here. Its errors hold whole URLs and headers, so none leaves this module, not even as a cause. Observed in 3.14, and not
 avoidable here: bytes that arrive unasked on an idle connection are read as its next response (bytes that arrive
-together with a response are not).
+together with a response are not). And yarl keeps the last URLs, with their queries, in a cache of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import asyncio
 import socket
 import ssl
 from contextlib import suppress
-from functools import lru_cache
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -142,7 +141,6 @@ class AiohttpTransport(AsyncTransport):
             await session.close()
 
 
-@lru_cache(maxsize=128)  # a client uses few URLs, and yarl remembers them too
 def _build_url(origin: Origin, target: str) -> URL:
     """Build aiohttp's URL from our own parts, and refuse it unless aiohttp reads the same parts in it.
 
