@@ -154,6 +154,10 @@ def get_origin(url: str) -> str:
     return split_url(url)[0].url
 
 
+get_base_origin = lru_cache(maxsize=64)(get_origin)
+"""`get_origin` for base URLs and issuers, which contain no secret and which every call needs."""
+
+
 def split_url(url: str) -> tuple[Origin, str]:
     """Split an absolute URL into its origin and its request target, which is the path and query unchanged.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypedDict, TypeVar
 
@@ -18,7 +18,7 @@ import msgspec
 from ticketstub.client.transports.base import AsyncTransportLike, TransportLike
 from ticketstub.device import DEVICE_HEADERS, Device
 from ticketstub.errors import PlexError
-from ticketstub.messages import HEADER_NAME, Request, Response, get_origin, split_url
+from ticketstub.messages import HEADER_NAME, Request, Response, get_base_origin, get_origin, split_url
 from ticketstub.tokens import Token
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ DEFAULT_APP = "Ticketstub"
 TokenSource: TypeAlias = Callable[[], str | Token | Awaitable[str | Token | None] | None]
 """Returns a token; called before each request. Its method `refused(token)`, if any, is called when Plex refuses one."""
 
-_get_base_origin = lru_cache(maxsize=64)(get_origin)  # every call needs it, and a base URL contains no secret
 _FORBIDDEN_CHARACTERS = re.compile(r"[\r\n\0\ud800-\udfff]")
 _SET_BY_CONNECTION = "{name} is set by the connection and cannot be replaced"
 _RESERVED_HEADERS = {
@@ -156,7 +155,7 @@ class CallSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def get_origin(self, service: str) -> str:
         """Return the origin of a service's URL."""
-        return _get_base_origin(self.get_base_url(service))
+        return get_base_origin(self.get_base_url(service))
 
     def get_fixed_headers(self, device: Device) -> dict[str, str]:
         """Return the headers that are the same for every call; they are built once."""

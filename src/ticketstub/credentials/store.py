@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from ticketstub.errors import CredentialsError
-from ticketstub.messages import get_origin
+from ticketstub.messages import get_base_origin
 from ticketstub.tokens import Secret, Token, is_header_safe
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class Entry(NamedTuple):
             raise ValueError("a profile's name has 1 to 64 letters, digits, dots, hyphens and underscores")
         if not (re.fullmatch(r"[^\x00-\x1f\x7f\ud800-\udfff]+", app) and app.strip()):
             raise ValueError("an app's name is text without control characters, and not empty")
-        return cls(get_origin(issuer), profile, COMMAND_APP if app.casefold() == COMMAND_APP else app)
+        return cls(get_base_origin(issuer), profile, COMMAND_APP if app.casefold() == COMMAND_APP else app)
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=CREDENTIAL_FORMAT):
@@ -103,7 +103,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", 
     version: int = 0
 
     def __post_init__(self) -> None:
-        issuer, _, app = self.entry
+        issuer, _, app = Entry.create(self.issuer, self.profile, self.app)
         normalized = {
             "issuer": issuer,
             "app": app,
@@ -119,7 +119,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", 
     @property
     def entry(self) -> Entry:
         """The key it is stored under."""
-        return Entry.create(self.issuer, self.profile, self.app)
+        return Entry(self.issuer, self.profile, self.app)
 
     def is_same_sign_in(self, other: Credential) -> bool:
         """Return whether both come from the same sign-in, no matter how often either was renewed."""
