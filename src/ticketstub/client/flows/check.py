@@ -22,6 +22,12 @@ from ticketstub.tokens import Token
 
 CheckedTokenKind = Literal["account", "server", "shared", "transient", "local", "claim", "jwt", "unknown"]
 
+_SERVER_REASONS = {
+    True: "the media server accepts it",
+    False: "the media server does not accept it",
+    None: "the media server accepts this computer without a token",
+}
+
 
 class TokenCheck(msgspec.Struct, frozen=True, kw_only=True):
     """What is known about a token.
@@ -92,8 +98,11 @@ def _check_plex_tv(token: Token, context: FlowContext) -> Flow[TokenCheck]:
     except TokenExpired:
         return answer(alive=False, reason="it has expired; its device can renew it", expires_at=expires_at)
     except Unauthorized:
-        reason = "plex.tv does not know it, or no longer does; it may be a media server's own, unknown to plex.tv"
-        return answer(alive=False, reason=reason, expires_at=expires_at)
+        return answer(
+            alive=False,
+            reason="plex.tv does not know it, or no longer does; it may be a media server's own, unknown to plex.tv",
+            expires_at=expires_at,
+        )
     except PlexError as error:
         return answer(alive=None, reason="plex.tv did not answer", unreachable=str(error))
     if kind == "unknown":
@@ -171,18 +180,19 @@ def _check_media_server(token: Token, context: FlowContext, result: TokenCheck) 
     try:
         accepted = yield from _probe_media_server(token, context)
     except PlexError as error:
-        reason = "the media server did not answer"
-        return replace(result, checked_with=checked_with, alive=None, reason=reason, unreachable=str(error))
-    alive, kind = accepted, result.kind
-    if accepted is None:
-        reason = "the media server accepts this computer without a token"
-    elif accepted:
-        reason = "the media server accepts it"
-        kind = kind if kind in {"transient", "local"} else "shared"
-    else:
-        reason = "the media server does not accept it"
-        if result.unreachable:
-            alive, reason = None, f"{reason}, and plex.tv did not answer"
+        return replace(
+            result,
+            checked_with=checked_with,
+            alive=None,
+            reason="the media server did not answer",
+            unreachable=str(error),
+        )
+    is_undecided = accepted is False and result.unreachable is not None
     return replace(
-        result, kind=kind, alive=alive, reason=reason, checked_with=checked_with, accepted_by_server=accepted
+        result,
+        kind="shared" if accepted and result.kind == "unknown" else result.kind,
+        alive=None if is_undecided else accepted,
+        reason=_SERVER_REASONS[accepted] + (", and plex.tv did not answer" if is_undecided else ""),
+        checked_with=checked_with,
+        accepted_by_server=accepted,
     )

@@ -8,6 +8,7 @@ name, but at most once in five minutes (security rule).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,6 @@ REFETCH_INTERVAL = 5 * 60.0
 
 _WRONG_DEVICE_CODE = 1097
 _MAX_TRIES = 2
-_DEFAULT_HINT = "is something else answering instead of Plex? The token is not used"
-_HINTS = {"not_yet": "check this computer's clock", "expired": "check this computer's clock"}
 
 
 def ensure_published_keys(context: FlowContext) -> Flow[None]:
@@ -52,14 +51,17 @@ def verify_jwt(context: FlowContext, token: Token, *, kid: str | None, now: floa
     yield from ensure_published_keys(context)
     while True:
         keys, fetched_at = context.published_keys[context.issuer]
-        verify = partial(_verify_or_explain, token, keys, context.client_identifier, kid, now)
-        result = yield from run_blocking(verify)
+        result = yield from run_blocking(partial(_verify_or_explain, token, keys, context.client_identifier, kid, now))
         if result != "kid" or context.clock.monotonic() - fetched_at < REFETCH_INTERVAL:
             break
         yield from _fetch_published_keys(context)
     if isinstance(result, str):
+        is_about_time = result in {"not_yet", "expired"}
         raise MalformedReply(
-            f"Plex gave a JWT that cannot be verified ({result})", hint=_HINTS.get(result, _DEFAULT_HINT)
+            f"Plex gave a JWT that cannot be verified ({result})",
+            hint="check this computer's clock"
+            if is_about_time
+            else "is something else answering instead of Plex? The token is not used",
         )
     return result
 
@@ -92,14 +94,12 @@ def generate_key() -> DeviceKey:
 
 def load_key(text: Secret | None) -> DeviceKey | None:
     """Load a stored device key; `None` if there is none, or it is damaged. Use it in a `RunBlocking` step."""
-    if text is None:
-        return None
-    from ticketstub.crypto import DeviceKey
+    if text is not None:
+        from ticketstub.crypto import DeviceKey
 
-    try:
-        return DeviceKey.load(text)
-    except ValueError:
-        return None
+        with suppress(ValueError):
+            return DeviceKey.load(text)
+    return None
 
 
 def register_key(context: FlowContext, key: DeviceKey) -> Flow[None]:
@@ -113,16 +113,14 @@ def register_key(context: FlowContext, key: DeviceKey) -> Flow[None]:
     """
     from ticketstub.protocol.device_key import RegisterKey
 
-    for left in reversed(range(_MAX_TRIES)):
-        try:
-            return (yield from context.call(RegisterKey(jwk=key.jwk)))
-        except Unreachable:  # it may have arrived, and sending it again does no harm
-            if not left:
-                raise
-        except Refusal as refusal:
-            if refusal.status != 422:
-                raise
-            return
+    call = RegisterKey(jwk=key.jwk)
+    try:
+        with suppress(Unreachable):  # it may have arrived, and sending it again does no harm
+            return (yield from context.call(call))
+        yield from context.call(call)
+    except Refusal as refusal:
+        if refusal.status != 422:
+            raise
 
 
 def request_jwt(context: FlowContext, key: DeviceKey) -> Flow[tuple[Token, PlexJwt]]:
@@ -139,8 +137,7 @@ def request_jwt(context: FlowContext, key: DeviceKey) -> Flow[tuple[Token, PlexJ
             token = yield from _exchange_device_jwt(context, key, server_clock)
         except (Unreachable, Refusal) as failure:  # the nonce may have been used, or too old
             refused = type(failure) is Unauthorized or failure.status == 422  # 422 is documented
-            can_retry = isinstance(failure, Unreachable) or (refused and failure.code != _WRONG_DEVICE_CODE)
-            if not left or not can_retry:
+            if not left or not (isinstance(failure, Unreachable) or (refused and failure.code != _WRONG_DEVICE_CODE)):
                 raise
         else:
             token.origin = context.issuer
@@ -160,13 +157,12 @@ def _exchange_device_jwt(context: FlowContext, key: DeviceKey, server_clock: Ser
 
 def with_jwt(credential: Credential, token: Token, claims: PlexJwt, now: float) -> Credential:
     """Return a credential with a new JWT. Its times are by this computer's clock, as in every stored credential."""
-    lifetime = claims.expires_at - claims.issued_at
     user = claims.user
     return msgspec.structs.replace(
         credential,
         token=token,
         created_at=now,
-        expires_at=now + lifetime,
+        expires_at=now + claims.expires_at - claims.issued_at,
         checked_at=now,
         account_id=user.id or credential.account_id,
         username=user.username or credential.username,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache, partial
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 from urllib.parse import urljoin
 
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from logging import Logger  # not loaded, to start faster
 
 T = TypeVar("T")
-V = TypeVar("V")
 
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 3
@@ -106,7 +106,6 @@ class RenewableTokenSource(Protocol):
         self, settings: CallSettings, device: Device, deadline: float, refused_token: RefusedToken | None
     ) -> Flow[Token | None]:
         """Return the token for a call; after a refusal a different one, or `None` if there is none."""
-        ...
 
 
 class Clock(NamedTuple):
@@ -138,8 +137,7 @@ class ServerClock:
         from email.utils import parsedate_to_datetime  # most calls need no clock
 
         with suppress(KeyError, ValueError, TypeError, OverflowError):
-            served_at = parsedate_to_datetime(response.headers["date"]).timestamp()
-            self._offset = served_at - self._clock.monotonic()
+            self._offset = parsedate_to_datetime(response.headers["date"]).timestamp() - self._clock.monotonic()
 
     def now(self) -> float:
         """Return Plex's time in epoch seconds."""
@@ -166,7 +164,7 @@ class FlowContext(NamedTuple):
     clock: Clock
     published_keys: PublishedKeyCache
 
-    def call(self, call: Call[V]) -> Flow[V]:
+    def call(self, call: Call[T]) -> Flow[T]:
         """Make a call and return its value."""
         return (yield from send_call(call, self))[0]
 
@@ -180,17 +178,18 @@ class FlowContext(NamedTuple):
         """The client identifier that is sent."""
         return self.settings.client_identifier or self.device.client_identifier
 
-    def with_token(self, token: Token | None) -> FlowContext:
+    def with_token(self, token: Token | TokenSource | None) -> FlowContext:
         """Return a copy with another token, which is sent to the issuer only."""
-        trusted_origins = frozenset({self.issuer})
-        return self._replace(settings=replace(self.settings, token=token, trusted_origins=trusted_origins))
+        return self._replace(settings=replace(self.settings, token=token, trusted_origins=frozenset({self.issuer})))
 
     def with_client_identifier(self, identifier: str | None) -> FlowContext:
         """Return a copy with another client identifier; `None` changes nothing."""
         if identifier is None:
             return self
-        device = replace(self.device, client_identifier=identifier)
-        return self._replace(settings=replace(self.settings, client_identifier=None), device=device)
+        return self._replace(
+            settings=replace(self.settings, client_identifier=None),
+            device=replace(self.device, client_identifier=identifier),
+        )
 
     def with_attempts(self, attempts: int, deadline: float | None = None) -> FlowContext:
         """Return a copy with this many tries, none of them after the deadline."""
@@ -199,7 +198,7 @@ class FlowContext(NamedTuple):
         return self._replace(settings=replace(self.settings, retry=retry, deadline=min(deadlines, default=None)))
 
 
-def send_call(call: Call[V], context: FlowContext) -> Flow[tuple[V, Response]]:
+def send_call(call: Call[T], context: FlowContext) -> Flow[tuple[T, Response]]:
     """Make a call, and retry it where that does no harm.
 
     Args:
@@ -211,17 +210,15 @@ def send_call(call: Call[V], context: FlowContext) -> Flow[tuple[V, Response]]:
     """
     settings, monotonic = context.settings, context.clock.monotonic
     retry = settings.retry
-    deadline = monotonic() + settings.timeout
-    if settings.deadline is not None:
-        deadline = min(deadline, settings.deadline)
+    deadline = min(monotonic() + settings.timeout, inf if settings.deadline is None else settings.deadline)
     for attempt in range(retry.attempts):
         try:
             return (yield from _send_with_token(call, context, deadline))
         except (Unreachable, Refusal, MalformedReply) as failure:
             retry_after = failure.retry_after if isinstance(failure, Refusal) and retry.respect_retry_after else None
             wait = retry.backoff * 2.0**attempt if retry_after is None else retry_after
-            is_last = attempt + 1 == retry.attempts
-            if is_last or not _can_retry(call, failure, settings) or monotonic() + wait >= deadline:
+            is_too_late = attempt + 1 == retry.attempts or monotonic() + wait >= deadline
+            if is_too_late or not _can_retry(call, failure, settings):
                 raise
             if settings.on_retry:
                 clear_locals(failure)  # the hook may hand it to an error tracker
@@ -230,7 +227,7 @@ def send_call(call: Call[V], context: FlowContext) -> Flow[tuple[V, Response]]:
     raise AssertionError("a retry has at least one attempt")
 
 
-def _can_retry(call: Call[V], failure: Unreachable | Refusal | MalformedReply, settings: CallSettings) -> bool:
+def _can_retry(call: Call[T], failure: Unreachable | Refusal | MalformedReply, settings: CallSettings) -> bool:
     if not call.is_retryable():
         return isinstance(failure, Unreachable) and not failure.sent
     if isinstance(failure, Refusal):
@@ -238,7 +235,7 @@ def _can_retry(call: Call[V], failure: Unreachable | Refusal | MalformedReply, s
     return isinstance(failure, Unreachable) or failure.truncated
 
 
-def _send_with_token(call: Call[V], context: FlowContext, deadline: float) -> Flow[tuple[V, Response]]:
+def _send_with_token(call: Call[T], context: FlowContext, deadline: float) -> Flow[tuple[T, Response]]:
     """Make one try; if Plex refuses a token source's token, ask the source for a new one and try once more."""
     source = context.settings.token if call.http.needs_token else None
     if source is None or isinstance(source, Token):
@@ -269,7 +266,7 @@ def _get_token(
     return Token(answer)
 
 
-def _send_once(call: Call[V], context: FlowContext, deadline: float, token: Token | None) -> Flow[tuple[V, Response]]:
+def _send_once(call: Call[T], context: FlowContext, deadline: float, token: Token | None) -> Flow[tuple[T, Response]]:
     """Send the request, follow redirects as far as that is safe, and read the reply."""
     settings = context.settings
     request = _build_request(call, settings, context.device, token)
@@ -287,11 +284,12 @@ def _send_once(call: Call[V], context: FlowContext, deadline: float, token: Toke
         )
     from ticketstub.protocol import error_bodies
 
-    secrets = (*call.list_secrets(), token.reveal() if token else "")
-    raise error_bodies.read_refusal(response, base=call.http.base, secrets=secrets)
+    raise error_bodies.read_refusal(
+        response, base=call.http.base, secrets=(*call.list_secrets(), token.reveal() if token else "")
+    )
 
 
-def _build_request(call: Call[V], settings: CallSettings, device: Device, token: Token | None) -> Request:
+def _build_request(call: Call[T], settings: CallSettings, device: Device, token: Token | None) -> Request:
     base = settings.get_base_url(call.http.base)
     headers = dict(settings.get_fixed_headers(device))
     if call.http.needs_token:
@@ -302,19 +300,23 @@ def _build_request(call: Call[V], settings: CallSettings, device: Device, token:
     return Request(call.http.name, call.get_method(), base + call.build_target(), headers, body)
 
 
-def _add_token(headers: dict[str, str], call: Call[V], settings: CallSettings, token: Token | None) -> None:
+def _add_token(headers: dict[str, str], call: Call[T], settings: CallSettings, token: Token | None) -> None:
     if token is None:
         if call.http.base == "plex.tv":
             raise CredentialsError("this call needs a token", hint="sign in, or pass token=")
         return  # observed: a media server may accept clients of its own network without a token
     if settings.get_origin(call.http.base) not in settings.trusted_origins:
-        hint = "name the address and the token together: at(url, token=…)"
-        raise CredentialsError("the token was not named together with this address, so it is not sent there", hint=hint)
+        raise CredentialsError(
+            "the token was not named together with this address, so it is not sent there",
+            hint="name the address and the token together: at(url, token=…)",
+        )
     if call.http.base == "plex.tv" and token.kind in {"transient", "local"}:
         raise CredentialsError(f"a {token.kind} token works only on the media server that made it, not on plex.tv")
     if call.http.base == "server" and token.kind == "jwt":
-        hint = "pass the server's own token from resources(), or media_server_token()"
-        raise CredentialsError("media servers refuse JWTs, so this one is not sent there", hint=hint)
+        raise CredentialsError(
+            "media servers refuse JWTs, so this one is not sent there",
+            hint="pass the server's own token from resources(), or media_server_token()",
+        )
     headers["X-Plex-Token"] = token.reveal()
 
 
@@ -338,8 +340,12 @@ def _build_redirect(request: Request, response: Response) -> Request:
 
 
 def _make_redirect_error(error_class: type[RedirectRefused], message: str, response: Response) -> RedirectRefused:
-    hint = "is the address right, and is something else answering instead of Plex?"
-    return error_class(message, hint=hint, status=response.status, response=response)
+    return error_class(
+        message,
+        hint="is the address right, and is something else answering instead of Plex?",
+        status=response.status,
+        response=response,
+    )
 
 
 def _send_request(request: Request, context: FlowContext, deadline: float) -> Flow[Response]:
@@ -369,7 +375,7 @@ def _decompress(response: Response) -> Response:
         raise build_malformed_reply(response, str(error)) from None
 
 
-def _set_token_origin(value: V, origin: str) -> V:
+def _set_token_origin(value: T, origin: str) -> T:
     """Note in a reply's tokens who issued them."""
     for name in ("auth_token", "token"):
         token = getattr(value, name, None)
