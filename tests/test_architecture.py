@@ -30,10 +30,11 @@ MAY_IMPORT = {
     "credentials": GROUND | {"crypto", "protocol"},
     "client": GROUND | {"crypto", "protocol", "credentials"},
     "public_names": set[str](),
-    "calls": {"public_names"},
+    "lazy_names": set[str](),
+    "calls": {"public_names", "lazy_names"},
     "compat": GROUND | {"protocol", "client", "calls"},
     "local_plex": GROUND | {"crypto", "protocol"},
-    "testing": GROUND | {"client", "local_plex"},
+    "testing": GROUND | {"client", "local_plex", "lazy_names"},
     "cli": GROUND | {"client", "credentials", "calls", "local_plex", "testing"},
 }
 # The same within the local Plex. What is not listed is the composition root's alone.

@@ -10,21 +10,16 @@ names, and `public_names.py` is generated from it.
 
 
 def __getattr__(name: str) -> object:
-    from importlib import import_module
-
+    from ticketstub.lazy_names import load_name
     from ticketstub.public_names import CALLS, TOP_LEVEL
 
-    if name == "__all__":
-        return sorted(TOP_LEVEL)
     if name == "__version__":
-        return import_module("importlib.metadata").version("ticketstub")
+        from importlib.metadata import version
+
+        return version("ticketstub")
     if name in CALLS:
         raise AttributeError(f"{name} is in ticketstub.calls: from ticketstub.calls import {name}")
-    if name not in TOP_LEVEL:
-        raise AttributeError(f"module 'ticketstub' has no attribute {name!r}")
-    found: object = getattr(import_module(f"ticketstub.{TOP_LEVEL[name]}"), name)
-    globals()[name] = found
-    return found
+    return load_name(__name__, name, TOP_LEVEL)
 
 
 def __dir__() -> list[str]:

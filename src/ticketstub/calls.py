@@ -9,17 +9,10 @@ Rule: importing this module loads nothing else; each name is loaded when it is f
 
 
 def __getattr__(name: str) -> object:
-    from importlib import import_module
-
+    from ticketstub.lazy_names import load_name
     from ticketstub.public_names import CALLS
 
-    if name == "__all__":
-        return sorted(CALLS)
-    if name not in CALLS:
-        raise AttributeError(f"module 'ticketstub.calls' has no attribute {name!r}")
-    found: object = getattr(import_module(f"ticketstub.{CALLS[name]}"), name)
-    globals()[name] = found
-    return found
+    return load_name(__name__, name, CALLS)
 
 
 def __dir__() -> list[str]:

@@ -10,8 +10,9 @@ Rule: importing this loads nothing else; each name loads what it needs when it i
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from ticketstub.lazy_names import load_name
 
 if TYPE_CHECKING:
     from ticketstub.local_plex.control.commands import TooLate
@@ -40,27 +41,24 @@ __all__ = [
     "to_world",
 ]
 
-_MODULES = {
+_ORIGINS = {
+    **dict.fromkeys(__all__, "testing.controller"),
     "HasCode": "local_plex.control.declaration",
     "Settings": "local_plex.settings",
     "TooLate": "local_plex.control.commands",
     "World": "local_plex.world.schema",
 }
-"""Where names are that `testing/controller.py` does not define."""
+"""The module that defines each name."""
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module 'ticketstub.testing' has no attribute {name!r}")
     try:
-        found: object = getattr(import_module(f"ticketstub.{_MODULES.get(name, 'testing.controller')}"), name)
+        return load_name(__name__, name, _ORIGINS)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f'the local Plex needs {error.name}, which is not installed: pip install "ticketstub[server]"',
             name=error.name,
         ) from None
-    globals()[name] = found
-    return found
 
 
 def __dir__() -> list[str]:
