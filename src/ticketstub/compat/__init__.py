@@ -10,6 +10,8 @@ observed from outside.
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 REPLACEMENTS = {
     "get_identity": "Plex.identity()",
     "get_server_identity": "Plex.identity()",
@@ -29,9 +31,9 @@ class UnsupportedArgument(TypeError):
     """An argument of the original has no effect here; the message names what to use instead."""
 
 
-def build_missing_error(owner: str, name: str) -> AttributeError:
-    """Create the error for a name of the original that `owner`, a module or class, does not have here."""
+def reject_missing_name(owner: str, name: str) -> NoReturn:
+    """Raise the `AttributeError` for a name of the original that `owner`, a module or class, does not have here."""
     advice = f"use ticketstub.{REPLACEMENTS[name]}" if name in REPLACEMENTS else _DEFAULT_ADVICE
-    return AttributeError(
+    raise AttributeError(
         f"{owner} has no {name}: only what the Authentication reference pages hold is covered; {advice}"
     )

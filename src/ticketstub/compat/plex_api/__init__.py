@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
 from weakref import finalize
 
 from ticketstub.client.config import Err, Retry
 from ticketstub.client.plex import Plex
 from ticketstub.client.transports import create_transport
-from ticketstub.compat import UnsupportedArgument, build_missing_error
+from ticketstub.compat import UnsupportedArgument, reject_missing_name
 from ticketstub.compat.plex_api import models, utils
 from ticketstub.compat.plex_api.models import errors
 from ticketstub.compat.plex_api.models.operations import (
@@ -127,8 +128,8 @@ class Authentication:
 
     if not TYPE_CHECKING:  # type checkers report unknown names themselves
 
-        def __getattr__(self, name: str) -> object:
-            raise build_missing_error("plex_api's authentication", name)
+        def __getattr__(self, name: str) -> NoReturn:
+            reject_missing_name("plex_api's authentication", name)
 
 
 @hide_locals
@@ -167,11 +168,9 @@ class PlexAPI:
     ) -> None:
         if server_idx not in (None, 0):
             raise ValueError("server_idx must be 0: these releases have one server")
-        server = f"{ServerProtocol(protocol or 'http')}://{ip}:{port or '32400'}" if ip else None
-        if server_url:
-            server = server_url
-            for name, value in (url_params or {}).items():
-                server = server.replace("{" + name + "}", value)
+        server = server_url or (f"{ServerProtocol(protocol or 'http')}://{ip}:{port or '32400'}" if ip else "")
+        for name, value in (url_params or {}).items():
+            server = server.replace("{" + name + "}", value)
         try:
             transport = create_transport(client) if client is not None else None
         except TypeError as error:
@@ -179,11 +178,11 @@ class PlexAPI:
         self._plex = Plex(
             device=Device(client_identifier=x_plex_client_identifier) if x_plex_client_identifier else None,
             token=access_token,
-            server=server,
+            server=server or None,
             retry=convert_retry(retry_config) if retry_config else Retry(),
             transport=transport,
         )
-        self.authentication = Authentication(self._plex, has_server=server is not None, owner=self)
+        self.authentication = Authentication(self._plex, has_server=bool(server), owner=self)
         finalize(self, self._plex.close)  # these releases have no close(), so programs do not call it
 
     def close(self) -> None:
@@ -201,9 +200,8 @@ class PlexAPI:
 
     if not TYPE_CHECKING:  # type checkers report unknown names themselves
 
-        def __getattr__(self, name: str) -> object:
-            raise build_missing_error("plex_api.PlexAPI", name)
+        def __getattr__(self, name: str) -> NoReturn:
+            reject_missing_name("plex_api.PlexAPI", name)
 
 
-def __getattr__(name: str) -> object:
-    raise build_missing_error(__name__, name)
+__getattr__ = partial(reject_missing_name, __name__)

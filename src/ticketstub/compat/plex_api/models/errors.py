@@ -9,7 +9,9 @@ raises otherwise.
 
 from __future__ import annotations
 
-from ticketstub.compat import build_missing_error
+from functools import partial
+
+from ticketstub.compat import reject_missing_name
 from ticketstub.compat.plex_api.models.operations import RawResponse
 from ticketstub.errors import PlexError
 from ticketstub.messages import Response, is_array, is_object
@@ -25,8 +27,7 @@ class ListedError(Model, frozen=True, kw_only=True):
     status: int | None = None
 
 
-GetTransientTokenErrors = ListedError
-GetSourceConnectionInformationErrors = ListedError
+GetTransientTokenErrors = GetSourceConnectionInformationErrors = ListedError
 
 
 class SDKError(PlexError):
@@ -79,5 +80,4 @@ class GetSourceConnectionInformationResponseBody(_UnauthorizedError):
     """The connection information of a source was refused with 401 in JSON."""
 
 
-def __getattr__(name: str) -> object:
-    raise build_missing_error(__name__, name)
+__getattr__ = partial(reject_missing_name, __name__)

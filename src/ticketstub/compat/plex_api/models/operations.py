@@ -7,9 +7,10 @@ value, as `token` or `source`. A body may contain secrets and is shown in no `re
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from ticketstub.compat import build_missing_error
+from ticketstub.compat import reject_missing_name
 from ticketstub.messages import Response
 from ticketstub.models import Source
 from ticketstub.protocol.media_server import TransientTokenScope, TransientTokenType
@@ -78,5 +79,4 @@ class GetSourceConnectionInformationResponse(_OperationResponse):
     source: Source
 
 
-def __getattr__(name: str) -> object:
-    raise build_missing_error(__name__, name)
+__getattr__ = partial(reject_missing_name, __name__)

@@ -43,11 +43,8 @@ def convert_retry(config: RetryConfig) -> Retry:
         return Retry(attempts=1)
     first = max(config.backoff.initial_interval, 1)
     retries = int(log2(max(config.backoff.max_elapsed_time, 0) / first + 1))
-    codes = config.status_codes_override or ("429",)
-    statuses = frozenset(status for code in codes for status in _parse_statuses(code))
+    codes = [code.upper() for code in config.status_codes_override or ("429",)]  # `5XX` stands for 500 to 599
+    statuses = frozenset(
+        status for code in codes for status in range(int(code.replace("X", "0")), int(code.replace("X", "9")) + 1)
+    )
     return Retry(attempts=1 + retries, backoff=first / 1000, statuses=statuses)
-
-
-def _parse_statuses(code: str) -> range:
-    """Parse `429`, or `5XX` for all statuses that start with 5."""
-    return range(int(code.upper().replace("X", "0")), int(code.upper().replace("X", "9")) + 1)
