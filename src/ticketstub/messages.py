@@ -50,17 +50,12 @@ class Origin(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"{self.url_host}:{self.port}"
-
-    @property
-    def url_host(self) -> str:
-        """The host as in a URL: an IPv6 address is in brackets."""
-        return f"[{self.host}]" if ":" in self.host else self.host
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def host_header(self) -> str:
         """The value of the Host header."""
-        return self.url_host if self.port == self.default_port else str(self)
+        return str(self).removesuffix(f":{self.default_port}")
 
     @property
     def default_port(self) -> int:

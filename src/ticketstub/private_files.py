@@ -93,10 +93,9 @@ def write(path: Path, content: bytes, *, sync: bool = True) -> None:
             if sync:
                 os.fsync(descriptor)
         draft.replace(path)
-    except BaseException:
+    finally:
         with contextlib.suppress(OSError):
-            draft.unlink()
-        raise
+            draft.unlink()  # it still exists if anything failed
     if sync:
         sync_folder(path.parent)
 

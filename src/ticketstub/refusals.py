@@ -43,12 +43,11 @@ class Refusal(PlexError):
         response: Response | None = None,
         retry_after: float | None = None,
     ) -> None:
-        is_custom = message is not None or status is not None
         super().__init__(
             message or self.default.message,
             hint=hint or self.default.hint,
             status=status or self.default.status,
-            code=code if is_custom else self.default.code,
+            code=self.default.code if message is None and status is None else code,
             response=response,
         )
         self.retry_after = retry_after

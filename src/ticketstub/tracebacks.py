@@ -41,13 +41,11 @@ def hide_locals(target: F) -> F:
     if not isinstance(decorated, type):
         return cast("F", _guard(target))
     for name, member in list(vars(decorated).items()):
-        if name.startswith("_") and name != "__init__":
-            continue
-        if isinstance(member, FunctionType):
+        is_public = name == "__init__" or not name.startswith("_")
+        if is_public and isinstance(member, FunctionType):
             setattr(decorated, name, _guard(member))
-        elif isinstance(member, classmethod):
-            inner = cast("classmethod[Any, ..., Any]", member).__func__
-            setattr(decorated, name, classmethod(_guard(inner)))
+        elif is_public and isinstance(member, classmethod):
+            setattr(decorated, name, classmethod(_guard(cast("classmethod[Any, ..., Any]", member).__func__)))
     return target
 
 
@@ -96,20 +94,15 @@ def clear_locals(error: BaseException) -> None:
     An exception of another library that is the cause or context of a `PlexError` is removed, since its text and
     attributes contain whole URLs and headers. What the calling program was handling when it called stays unchanged.
     """
-    seen: set[int] = set()
-    pending = [error]
-    while pending:
-        current = pending.pop()
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        for frame in _iter_frames(current.__traceback__):
-            if _is_internal_frame(frame):
-                with suppress(RuntimeError):  # it is still running: an outer guard clears it
-                    frame.clear()
-        pending += _prune_chain(current)
+    chain = [error]
+    for current in chain:  # which grows on the way
+        for frame in filter(_is_internal_frame, _iter_frames(current.__traceback__)):
+            with suppress(RuntimeError):  # it is still running: an outer guard clears it
+                frame.clear()
+        linked = _prune_chain(current)
         if isinstance(current, BaseExceptionGroup):
-            pending += cast("BaseExceptionGroup[BaseException]", current).exceptions
+            linked += cast("BaseExceptionGroup[BaseException]", current).exceptions
+        chain += [each for each in linked if each not in chain]
 
 
 def _prune_chain(error: BaseException) -> list[BaseException]:
