@@ -288,10 +288,7 @@ class FolderStore(ABC):
 
     def _is_stored_as_legacy(self, entry: Entry) -> bool:
         """Return whether the sign-in is still where an earlier version stored it."""
-        try:
-            return self._folder.read(get_file_name(entry)) is None and self._load_legacy(entry) is not None
-        except CredentialsError:
-            return False
+        return not os.path.lexists(self._folder.path / get_file_name(entry)) and self._needs_migration(entry)
 
     def _needs_migration(self, entry: Entry) -> bool:
         """Return whether an earlier version's sign-in is this entry's, or is left over from an interrupted move."""

@@ -126,8 +126,12 @@ class KeyringStore(FolderStore):
         text = call_with_timeout(self._answer_timeout, lambda: backend.get_password(*key))
         if text is None:
             return None
-        hint = f"delete this entry of the keyring and sign in again: {key[0]}"
-        return decode_credential(text, "the keyring's entry for this profile", hint=hint, entry=entry)
+        return decode_credential(
+            text,
+            "the keyring's entry for this profile",
+            hint=f"delete this entry of the keyring and sign in again: {key[0]}",
+            entry=entry,
+        )
 
     def _write(self, entry: Entry, credential: Credential) -> None:
         """Store a credential and read it back: some keyrings accept everything and store nothing or only the start."""
