@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
-from ticketstub.client.config import CallSettings, Err, Ok, Options, Outcome, SharedTransport, merge_options
+from ticketstub.client.config import CallSettings, Err, Ok, Options, SharedTransport, T, merge_options
 from ticketstub.client.driver import SYSTEM_CLOCK, run
 from ticketstub.client.flows.request import Flow, FlowContext, RenewableTokenSource, run_blocking, send_call
 from ticketstub.client.sign_ins import SignInState
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from ticketstub.messages import Response
     from ticketstub.models import Account, HomeUser, Identity, Resource, ServerInformation
     from ticketstub.protocol.media_server import Method
-
-V = TypeVar("V")
 
 
 @hide_locals
@@ -43,7 +41,7 @@ class BaseClient:
         source = self._settings.token
         return source() if isinstance(source, RenewableTokenSource) else source if isinstance(source, Token) else None
 
-    def send(self, call: Call[V], **options: Unpack[Options]) -> V:
+    def send(self, call: Call[T], **options: Unpack[Options]) -> T:
         """Make a call and return its value.
 
         Args:
@@ -56,14 +54,14 @@ class BaseClient:
         """
         return (self.run_flow(partial(send_call, call), **options))[0]
 
-    def attempt(self, call: Call[V], **options: Unpack[Options]) -> Outcome[V]:
+    def attempt(self, call: Call[T], **options: Unpack[Options]) -> Ok[T] | Err:
         """Make a call and return `Ok(value, response)` or `Err(error, response)`; never raises a `PlexError`."""
         try:
             return Ok(*self.run_flow(partial(send_call, call), **options))
         except PlexError as error:
             return Err(drop_current_frame(error), error.response)
 
-    def run_flow(self, flow: Callable[[FlowContext], Flow[V]], **options: Unpack[Options]) -> V:
+    def run_flow(self, flow: Callable[[FlowContext], Flow[T]], **options: Unpack[Options]) -> T:
         """Run a flow, that is several calls that belong together (see `ticketstub.client.flows`).
 
         Args:
@@ -72,9 +70,8 @@ class BaseClient:
         """
         settings = merge_options(self._settings, options) if options else self._settings
         transport = self._shared.get_transport()
-        device = settings.device or self._shared.device
-        if device is None:
-            device = run(run_blocking(self._shared.load_device), transport)
+        known = settings.device or self._shared.device
+        device = run(run_blocking(self._shared.load_device), transport) if known is None else known
         return run(flow(FlowContext(settings, device, SYSTEM_CLOCK, self._shared.published_keys)), transport)
 
     def with_options(self, **options: Unpack[Options]) -> Self:
@@ -136,8 +133,10 @@ class BaseClient:
         """Send any other request to the media server; like `get`, with a method, a body and its media type."""
         from ticketstub.protocol.media_server import RawRequest
 
-        call = RawRequest(method=method, path=path, query=dict(query or {}), content=body, content_type=content_type)
-        return self.send(call, **options)
+        return self.send(
+            RawRequest(method=method, path=path, query=dict(query or {}), content=body, content_type=content_type),
+            **options,
+        )
 
 
 @hide_locals
@@ -146,28 +145,23 @@ class AccountHandle:
 
     def __init__(self, client: BaseClient, details: Account) -> None:
         self._client = client
-        self._details = details
-
-    @property
-    def details(self) -> Account:
+        self.details = details
         """Everything that plex.tv returned about the account."""
-        return self._details
 
     @property
     def id(self) -> int | None:
         """The account's number."""
-        return self._details.id
+        return self.details.id
 
     @property
     def uuid(self) -> str | None:
         """The account's uuid, 16 hexadecimal digits."""
-        return self._details.uuid
+        return self.details.uuid
 
     @property
     def name(self) -> str:
         """The user name, else the title, else the e-mail address, else the number."""
-        details = self._details
-        return details.username or details.title or details.email or str(details.id)
+        return self.details.username or self.details.title or self.details.email or str(self.details.id)
 
     def can_reach(
         self, server: str, *, owned: bool | None = None, owner: int | None = None, **options: Unpack[Options]
@@ -187,7 +181,7 @@ class AccountHandle:
         from ticketstub.protocol.resource import GetResources
 
         resources = self._client.send(GetResources(), **options)
-        return can_reach(self._details, resources, server, owned=owned, owner=owner)
+        return can_reach(self.details, resources, server, owned=owned, owner=owner)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"
@@ -296,8 +290,7 @@ class AccountClient(BaseClient):
         """
         from ticketstub.client.flows.home import sign_in_as_home_user
 
-        flow = partial(sign_in_as_home_user, user, passcode, store, app, profile)
-        session = self.run_flow(flow, **options)
+        session = self.run_flow(partial(sign_in_as_home_user, user, passcode, store, app, profile), **options)
         return self.with_options(token=session, device=session.device)
 
     def renew(self, **options: Unpack[Options]) -> SignInState:

@@ -53,8 +53,9 @@ class AsyncSecurityCalls(_CallGroup):
         """
         from ticketstub.protocol.media_server import GetTransientToken, TransientTokenScope, TransientTokenType
 
-        call = GetTransientToken(type=TransientTokenType(type), scope=TransientTokenScope(scope))
-        return await self._client.send(call, **options)
+        return await self._client.send(
+            GetTransientToken(type=TransientTokenType(type), scope=TransientTokenScope(scope)), **options
+        )
 
     async def get_source_connection_information(
         self, *, source: str, refresh: bool = False, **options: Unpack[Options]
@@ -123,8 +124,9 @@ class AsyncAuthenticationCalls(AsyncSecurityCalls):
         """
         from ticketstub.protocol.account import PostUsersSignInData
 
-        call = PostUsersSignInData.from_text(login, password, verification_code, remember_me=remember_me)
-        return await self._client.send(call, **options)
+        return await self._client.send(
+            PostUsersSignInData.from_text(login, password, verification_code, remember_me=remember_me), **options
+        )
 
 
 @hide_locals
@@ -280,8 +282,9 @@ class AsyncHomeCalls(_CallGroup):
         """
         from ticketstub.protocol.home import SetPasscode
 
-        call = SetPasscode(id=user_id, passcode=parse_passcode(passcode), current=to_secret(current))
-        await self._client.send(call, **options)
+        await self._client.send(
+            SetPasscode(id=user_id, passcode=parse_passcode(passcode), current=to_secret(current)), **options
+        )
 
     async def remove_passcode(self, user_id: int, *, current: str | Secret, **options: Unpack[Options]) -> None:
         """Remove your own passcode (observed); see `set_passcode`."""

@@ -129,8 +129,9 @@ class AsyncPlex(AsyncAccountClient):
             on_response=on_response,
             on_retry=on_retry,
         )
-        shared = SharedTransport(lambda: create_async_transport(transport))
-        super().__init__(with_token(settings, token, trusted_url=server), shared)
+        super().__init__(
+            with_token(settings, token, trusted_url=server), SharedTransport(lambda: create_async_transport(transport))
+        )
 
     @property
     def plex_tv(self) -> str:
@@ -348,8 +349,7 @@ class AsyncPendingSignIn(PendingState):
         """
         from ticketstub.client.flows.pin import poll_once
 
-        if self._session is None:
-            self._session = await self._plex.run_flow(partial(poll_once, self._pin, self._key))
+        self._session = self._session or await self._plex.run_flow(partial(poll_once, self._pin, self._key))
         return self._session is not None
 
     async def finish(

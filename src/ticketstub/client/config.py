@@ -33,9 +33,11 @@ TokenSource: TypeAlias = Callable[[], str | Token | Awaitable[str | Token | None
 """Returns a token; called before each request. Its method `refused(token)`, if any, is called when Plex refuses one."""
 
 _FORBIDDEN_CHARACTERS = re.compile(r"[\r\n\0\ud800-\udfff]")
-_SET_BY_CONNECTION = "{name} is set by the connection and cannot be replaced"
 _RESERVED_HEADERS = {
-    **dict.fromkeys(("host", "content-length", "transfer-encoding", "connection"), _SET_BY_CONNECTION),
+    **dict.fromkeys(
+        ("host", "content-length", "transfer-encoding", "connection"),
+        "{name} is set by the connection and cannot be replaced",
+    ),
     "x-plex-token": "pass the token as token=, so that it stays secret and is sent nowhere else",
     DEVICE_HEADERS["client_identifier"].lower(): (
         "pass the client identifier as client_identifier= or device=, so that it is never missing"
@@ -149,8 +151,11 @@ class CallSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """
         address = self.base_url or (self.plex_tv if service == "plex.tv" else self.server)
         if address is None:
-            hint = "name one with server= or at()" if service == "server" else "this is one media server's client"
-            raise ValueError(f"this call goes to {'a media server' if service == 'server' else 'plex.tv'}: {hint}")
+            raise ValueError(
+                "this call goes to a media server: name one with server= or at()"
+                if service == "server"
+                else "this call goes to plex.tv: this is one media server's client"
+            )
         return address
 
     def get_origin(self, service: str) -> str:
@@ -161,10 +166,10 @@ class CallSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Return the headers that are the same for every call; they are built once."""
         cached: dict[str, str] | None = vars(self).get("made_headers")
         if cached is None:
-            identity = device.to_headers()
-            if self.client_identifier:
-                identity[DEVICE_HEADERS["client_identifier"]] = self.client_identifier
-            defaults = {"Accept": "application/json", "Accept-Encoding": "gzip", **identity}
+            sender = msgspec.structs.replace(
+                device, client_identifier=self.client_identifier or device.client_identifier
+            )
+            defaults = {"Accept": "application/json", "Accept-Encoding": "gzip", **sender.to_headers()}
             cached = vars(self)["made_headers"] = merge_headers(defaults, self.headers)
         return cached
 
@@ -179,13 +184,13 @@ def merge_options(settings: CallSettings, options: Options) -> CallSettings:
     if unknown := options.keys() - Options.__annotations__.keys():
         raise TypeError(f"there is no option {', '.join(sorted(unknown))}")
     changes: dict[str, object] = dict(options)
-    base_url = normalize_base_url(options["base_url"]) if "base_url" in options else None
-    if base_url:
-        changes["base_url"] = base_url
+    if "base_url" in options:
+        changes["base_url"] = normalize_base_url(options["base_url"])
     if "headers" in options:
         changes["headers"] = merge_headers(settings.headers, validate_headers(options["headers"]))
     changed = msgspec.structs.replace(settings, **changes)
-    return with_token(changed, options["token"], trusted_url=base_url) if "token" in options else changed
+    trusted_url = options.get("base_url")
+    return with_token(changed, options["token"], trusted_url=trusted_url) if "token" in options else changed
 
 
 def with_token(
@@ -207,8 +212,11 @@ def with_token(
 
 def with_server(settings: CallSettings, url: str, token: str | Token | TokenSource | None) -> CallSettings:
     """Return the settings for one media server's client, whose token is sent to that server only."""
-    changed = msgspec.structs.replace(settings, plex_tv=None, server=normalize_base_url(url), base_url=None)
-    return with_token(changed, token, trusted_url=url)
+    return with_token(
+        msgspec.structs.replace(settings, plex_tv=None, server=normalize_base_url(url), base_url=None),
+        token,
+        trusted_url=url,
+    )
 
 
 def normalize_base_url(url: str) -> str:
@@ -241,8 +249,7 @@ def validate_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 def merge_headers(headers: Mapping[str, str], additional: Mapping[str, str]) -> dict[str, str]:
     """Add headers to others, replacing those of the same name in any capitalization."""
-    by_name = {name.lower(): (name, value) for headers in (headers, additional) for name, value in headers.items()}
-    return dict(by_name.values())
+    return dict({name.lower(): (name, value) for name, value in [*headers.items(), *additional.items()]}.values())
 
 
 class Ok(msgspec.Struct, Generic[T], eq=False):
@@ -257,9 +264,6 @@ class Err(msgspec.Struct, eq=False):
 
     error: PlexError
     response: Response | None
-
-
-Outcome: TypeAlias = Ok[T] | Err
 
 
 class PublishedKeyCache(dict[str, "tuple[PublishedKeys, float]"]):
@@ -286,9 +290,6 @@ class SharedTransport(Generic[T]):
         """
         if self._closed:
             raise RuntimeError("this client was closed; make a new one")
-        return self._transport or self._create_transport()
-
-    def _create_transport(self) -> T:
         with self._lock:  # so that two simultaneous first calls create only one
             if self._transport is None:
                 self._transport = self._factory()

@@ -53,8 +53,9 @@ class SecurityCalls(_CallGroup):
         """
         from ticketstub.protocol.media_server import GetTransientToken, TransientTokenScope, TransientTokenType
 
-        call = GetTransientToken(type=TransientTokenType(type), scope=TransientTokenScope(scope))
-        return self._client.send(call, **options)
+        return self._client.send(
+            GetTransientToken(type=TransientTokenType(type), scope=TransientTokenScope(scope)), **options
+        )
 
     def get_source_connection_information(
         self, *, source: str, refresh: bool = False, **options: Unpack[Options]
@@ -123,8 +124,9 @@ class AuthenticationCalls(SecurityCalls):
         """
         from ticketstub.protocol.account import PostUsersSignInData
 
-        call = PostUsersSignInData.from_text(login, password, verification_code, remember_me=remember_me)
-        return self._client.send(call, **options)
+        return self._client.send(
+            PostUsersSignInData.from_text(login, password, verification_code, remember_me=remember_me), **options
+        )
 
 
 @hide_locals
@@ -280,8 +282,9 @@ class HomeCalls(_CallGroup):
         """
         from ticketstub.protocol.home import SetPasscode
 
-        call = SetPasscode(id=user_id, passcode=parse_passcode(passcode), current=to_secret(current))
-        self._client.send(call, **options)
+        self._client.send(
+            SetPasscode(id=user_id, passcode=parse_passcode(passcode), current=to_secret(current)), **options
+        )
 
     def remove_passcode(self, user_id: int, *, current: str | Secret, **options: Unpack[Options]) -> None:
         """Remove your own passcode (observed); see `set_passcode`."""

@@ -129,8 +129,9 @@ class Plex(AccountClient):
             on_response=on_response,
             on_retry=on_retry,
         )
-        shared = SharedTransport(lambda: create_transport(transport))
-        super().__init__(with_token(settings, token, trusted_url=server), shared)
+        super().__init__(
+            with_token(settings, token, trusted_url=server), SharedTransport(lambda: create_transport(transport))
+        )
 
     @property
     def plex_tv(self) -> str:
@@ -346,8 +347,7 @@ class PendingSignIn(PendingState):
         """
         from ticketstub.client.flows.pin import poll_once
 
-        if self._session is None:
-            self._session = self._plex.run_flow(partial(poll_once, self._pin, self._key))
+        self._session = self._session or self._plex.run_flow(partial(poll_once, self._pin, self._key))
         return self._session is not None
 
     def finish(

@@ -30,10 +30,6 @@ is; Plex no longer knows it; it has expired; it belongs to another account than 
 SignInMethod = Literal["kept", "browser", "code", "password", "home"]
 """How a sign-in came about: it was stored; by `Browser`, `LinkCode` or `Password`; or by switching to a Home user."""
 
-DUMP_FORMAT = 1
-"""The version of the dump format; dumps of any other version are refused."""
-
-_AUTH_APP_URL = "https://app.plex.tv"
 _PLEX_TV_URLS = frozenset({PLEX_TV, "https://clients.plex.tv", "https://www.plex.tv"})
 
 OpenBrowser: TypeAlias = Callable[[str], object]
@@ -120,9 +116,8 @@ def refuse_replaced_keywords(keywords: Mapping[str, object]) -> None:
     Raises:
         TypeError: one of them was passed; the message names its replacement.
     """
-    for name in keywords:
-        if replacement := _REPLACED_KEYWORDS.get(name):
-            raise TypeError(f"sign_in() does not take {name}= any more: pass {replacement}")
+    for name in sorted(keywords.keys() & _REPLACED_KEYWORDS.keys()):
+        raise TypeError(f"sign_in() does not take {name}= any more: pass {_REPLACED_KEYWORDS[name]}")
 
 
 class SignInState(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,7 +185,9 @@ class PendingPin(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__} {self.pin_id}>"
 
 
-class _Dump(msgspec.Struct, frozen=True, kw_only=True, tag_field="sign_in", tag=DUMP_FORMAT):
+class _Dump(msgspec.Struct, frozen=True, kw_only=True, tag_field="sign_in", tag=1):
+    """A dump. Its tag is the version of the format; any other is refused."""
+
     pin: PendingPin
 
 
@@ -207,14 +204,15 @@ class PendingState:
         pin = self._pin
         if not pin.strong:
             return f"{self.link_page}/?pin={quote(self.code, safe='')}"
-        params = {"clientID": pin.device.client_identifier, "code": pin.code}
-        if pin.device.product:
-            params["context[device][product]"] = pin.device.product
-        if pin.forward_url:
-            params["forwardUrl"] = pin.forward_url
-        base = _AUTH_APP_URL if pin.plex_tv in _PLEX_TV_URLS else pin.plex_tv
-        # The parameters are in the fragment, which no server sees (documented).
-        return f"{base}/auth#?{urlencode(params, quote_via=quote, safe='')}"
+        params = {
+            "clientID": pin.device.client_identifier,
+            "code": pin.code,
+            "context[device][product]": pin.device.product,
+            "forwardUrl": pin.forward_url,
+        }
+        query = urlencode({name: value for name, value in params.items() if value}, quote_via=quote, safe="")
+        base = "https://app.plex.tv" if pin.plex_tv in _PLEX_TV_URLS else pin.plex_tv
+        return f"{base}/auth#?{query}"  # in the fragment, which no server sees (documented)
 
     @property
     def code(self) -> str:
@@ -262,11 +260,12 @@ class PendingState:
             for_link_page: whether the user should type the code on the link page.
         """
         url, code = sanitize_text(self.url, 2000), sanitize_text(self.code)
-        if for_link_page:
-            lines = f"type the code {code} on {sanitize_text(self.link_page, 500)}, on any device, or open:\n\n  {url}"
-        else:
-            lines = f"open this page, here or on another device:\n\n  {url}\n\n  code to compare  {code}"
-        return f"To sign in, {lines}\n\n{self.render_qr()}"
+        instructions = (
+            f"type the code {code} on {sanitize_text(self.link_page, 500)}, on any device, or open:\n\n  {url}"
+            if for_link_page
+            else f"open this page, here or on another device:\n\n  {url}\n\n  code to compare  {code}"
+        )
+        return f"To sign in, {instructions}\n\n{self.render_qr()}"
 
     def dump(self) -> str:
         """Return the pending sign-in as JSON text that another process can load and finish.
