@@ -50,8 +50,16 @@ class PrivateKey(Unpicklable):
         if kid is not None and not match_kid(kid):
             raise InvalidKey("kid must be 1 to 128 of A-Z a-z 0-9 _ . -")
         self._key = Ed25519PrivateKey.from_private_bytes(raw)
-        x = encode_base64url(self._key.public_key().public_bytes_raw())
-        self.jwk = ensure_kid(Jwk(kty="OKP", crv="Ed25519", x=x, use="sig", alg=EDDSA, kid=kid))
+        self.jwk = ensure_kid(
+            Jwk(
+                kty="OKP",
+                crv="Ed25519",
+                x=encode_base64url(self._key.public_key().public_bytes_raw()),
+                use="sig",
+                alg=EDDSA,
+                kid=kid,
+            )
+        )
         self.kid = str(self.jwk.kid)
 
     @classmethod

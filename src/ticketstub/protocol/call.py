@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from enum import Enum
 from functools import cache, partial
+from itertools import chain, islice
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -244,7 +245,7 @@ def walk_objects(data: object) -> Iterator[dict[str, object]]:
     for _ in range(6):
         yield from filter(is_object, level)
         inner = (each.values() if is_object(each) else each if is_array(each) else () for each in level)
-        level = [value for values in inner for value in values][:10_000]
+        level = list(islice(chain.from_iterable(inner), 10_000))
 
 
 def parse_response(response: Response) -> object:

@@ -86,8 +86,14 @@ def _redact(message: str | None, secrets: tuple[str, ...]) -> str | None:
     encodings: set[str] = set()
     for secret in filter(None, secrets):
         raw = secret.encode("utf-8", "surrogatepass")
-        base64 = b64encode(raw).decode().rstrip("=")
-        encodings |= {secret, quote(raw, safe=""), quote_plus(raw), escape(secret), base64, raw.hex()}
+        encodings |= {
+            secret,
+            escape(secret),
+            quote(raw, safe=""),
+            quote_plus(raw),
+            b64encode(raw).decode().rstrip("="),
+            raw.hex(),
+        }
     for encoding in sorted(encodings, key=len, reverse=True):
         message = message.replace(encoding, "…")
     return redact_secrets(message) or None
@@ -95,10 +101,11 @@ def _redact(message: str | None, secrets: tuple[str, ...]) -> str | None:
 
 def write_refusal(refusal: Refusal, form: Format) -> bytes:
     """Write a refusal as plex.tv's v2 does: a list of errors with code, message and, mostly, status (observed)."""
-    item: dict[str, object] = {} if refusal.code is None else {"code": refusal.code}
-    item["message"] = refusal.message
-    if refusal.code != 1020:  # observed: this one has no status
-        item["status"] = refusal.status
+    item = {
+        **({} if refusal.code is None else {"code": refusal.code}),
+        "message": refusal.message,
+        **({} if refusal.code == 1020 else {"status": refusal.status}),  # observed: 1020 has no status
+    }
     return codec.write_document("errors", [item], form, wrap_json=True)
 
 
@@ -129,10 +136,9 @@ def write_error_page(status: int, *, is_root: bool = False) -> bytes:
         is_root: whether it is the reply for `/`, which has a script that leads browsers to the web application.
     """
     phrase = _PHRASES.get(status, "Error")
-    script = _WEB_APP_REDIRECT if is_root and status == HTTPStatus.UNAUTHORIZED else ""
+    script = (
+        "<script>window.location = window.location.href.match(/(^.+\\/)[^\\/]*$/)[1] + 'web/index.html';</script>"
+        if is_root and status == HTTPStatus.UNAUTHORIZED
+        else ""
+    )
     return f"<html><head>{script}<title>{phrase}</title></head><body><h1>{status} {phrase}</h1></body></html>".encode()
-
-
-_WEB_APP_REDIRECT = (
-    "<script>window.location = window.location.href.match(/(^.+\\/)[^\\/]*$/)[1] + 'web/index.html';</script>"
-)

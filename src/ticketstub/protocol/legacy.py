@@ -97,15 +97,16 @@ class GetLegacyAccount(Call[Account], frozen=True, kw_only=True):
 
 def _convert_to_v2(user: dict[str, object]) -> dict[str, object]:
     """Move what only the older XML has to where the lenient reader looks for it."""
-    converted = dict(user)
+    converted = {"profile": user.get("profile_settings"), **user}
     subscription, entitlements = user.get("subscription"), user.get("entitlements")
     if is_object(subscription) and "feature" in subscription:
         converted["subscription"] = {**subscription, "features": subscription["feature"]}
     if is_object(entitlements):
         others = entitlements.get("entitlement")
-        wildcard: list[object] = ["all"] if entitlements.get("all") == "1" else []
-        converted["entitlements"] = [*wildcard, *(others if is_array(others) else [others] if others else [])]
-    converted.setdefault("profile", user.get("profile_settings"))
+        converted["entitlements"] = [
+            *(["all"] if entitlements.get("all") == "1" else []),
+            *(others if is_array(others) else [others] if others else []),
+        ]
     return converted
 
 
@@ -230,15 +231,14 @@ def _to_datetime(seconds: int | None) -> datetime | None:
 
 
 def _iter_items(name: str, response: Response) -> Iterator[dict[str, object]]:
-    """Yield the elements of a list, with their children and one odd name as in the current API."""
+    """Yield the elements of a list, with their `Connection` children under the name of the current API."""
     data = parse_response(response)
     items = find_container_items(name, data) if is_object(data) else None
     if items is None:
         raise build_malformed_reply(response, "the reply is not a list of resources")
     for item in items if is_array(items) else [items]:
         if is_object(item):
-            aliases = {"connections": item.get("Connection", []), "ownerId": item.get("ownerID")}
-            yield {**{key: member for key, member in aliases.items() if member is not None}, **item}
+            yield {"connections": item.get("Connection", []), **item}
 
 
 # In the order of the observed bodies.
@@ -256,8 +256,10 @@ def _resource_to_device(resource: Resource) -> dict[str, object]:
     members = to_builtins(resource)
     shared = () if resource.owned else ("home", "sourceTitle", "ownerId")
     names = (name for name in _ATTRIBUTES if resource.is_media_server or name not in _SERVER_ATTRIBUTES)
-    found = {name: _to_epoch(members[name]) for name in (*names, *shared) if name in members}
-    return found | {"Connection": [_connection_to_dict(connection) for connection in resource.connections]}
+    return {
+        **{name: _to_epoch(members[name]) for name in (*names, *shared) if name in members},
+        "Connection": [_connection_to_dict(connection) for connection in resource.connections],
+    }
 
 
 def _connection_to_dict(connection: Connection) -> dict[str, object]:
@@ -273,7 +275,7 @@ def _resource_to_server(resource: Resource) -> dict[str, object]:
     # A public address if there is one.
     first = min(resource.connections, key=lambda each: bool(each.local or each.relay), default=Connection())
     created = _to_epoch(resource.created_at)
-    members: dict[str, object] = {
+    return {
         "accessToken": resource.access_token.reveal() if resource.access_token else "",
         "name": resource.name,
         "address": first.address,
@@ -287,8 +289,8 @@ def _resource_to_server(resource: Resource) -> dict[str, object]:
         "updatedAt": _to_epoch(resource.last_seen_at) or created,
         "owned": resource.owned,
         "synced": resource.synced,
+        **({} if resource.owned else {"sourceTitle": resource.source_title, "ownerId": resource.owner_id}),
     }
-    return members if resource.owned else members | {"sourceTitle": resource.source_title, "ownerId": resource.owner_id}
 
 
 class GetLegacyResources(GetResources, frozen=True, kw_only=True):

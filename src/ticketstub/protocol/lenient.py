@@ -66,8 +66,12 @@ def normalize_name(name: str) -> str:
 @cache
 def list_field_names(kind: type[Model], fields: tuple[str, ...] | None = None) -> frozenset[str]:
     """List the normalized names of a model's fields, or of some of them, and their wire names (`Connection`)."""
-    selected = [field for field in msgspec.structs.fields(kind) if fields is None or field.name in fields]
-    return frozenset(name for field in selected for name in (*_list_normalized_names(field), field.encode_name))
+    return frozenset(
+        name
+        for field in msgspec.structs.fields(kind)
+        if fields is None or field.name in fields
+        for name in (*_list_normalized_names(field), field.encode_name)
+    )
 
 
 def has_any_name(data: dict[str, object], names: frozenset[str]) -> bool:
@@ -180,11 +184,13 @@ def _list_items(data: object, names: frozenset[str]) -> list[object]:
     if is_object(data):
         if has_any_name(data, names):
             return [data]
-        members = (member if is_array(member) else [member] for member in data.values())
-        return [item for items in members for item in items if not (isinstance(item, str) and _INTEGER.fullmatch(item))]
-    if isinstance(data, str):
-        return [part.strip() for part in data.split(",") if part.strip()]
-    return []
+        return [
+            item
+            for member in data.values()
+            for item in (member if is_array(member) else [member])
+            if not (isinstance(item, str) and _INTEGER.fullmatch(item))
+        ]
+    return [part.strip() for part in data.split(",") if part.strip()] if isinstance(data, str) else []
 
 
 def _read_bool(data: object) -> bool | None:

@@ -49,8 +49,12 @@ def write_container(
         attributes: further attributes of the container.
     """
     size = len(items)
-    content = {**_PLEX_TV_ATTRIBUTES, "totalSize": size, "size": size, **(attributes or {}), name: items}
-    return write_document(CONTAINER, content, form, wrap_json=True)
+    return write_document(
+        CONTAINER,
+        {**_PLEX_TV_ATTRIBUTES, "totalSize": size, "size": size, **(attributes or {}), name: items},
+        form,
+        wrap_json=True,
+    )
 
 
 def _read_list(kind: type[ModelT], name: str, response: Response) -> tuple[ModelT, ...]:
@@ -95,8 +99,7 @@ def _friend_to_dict(friend: Friend) -> dict[str, object]:
     members: dict[str, object] = {**to_builtins(friend), "sharedSources": ()}
     if friend.home:
         members.setdefault("restrictionProfile", None)
-    first = ("status", "sharingSettings", "sharedServers", "sharedSources")
-    return {name: members[name] for name in first} | members
+    return {name: members[name] for name in ("status", "sharingSettings", "sharedServers", "sharedSources")} | members
 
 
 class GetFriends(Call[tuple[Friend, ...]], frozen=True, kw_only=True):

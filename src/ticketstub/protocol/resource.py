@@ -93,8 +93,12 @@ def write_devices(devices: tuple[AuthorizedDevice, ...], form: Format, public_ad
         | {"Connection": [{"uri": connection.uri} for connection in device.connections]}
         for device in devices
     ]
-    content = {"publicAddress": public_address or "", "size": len(listed), "Device": listed}
-    return write_document(CONTAINER, content, form, wrap_json=True)
+    return write_document(
+        CONTAINER,
+        {"publicAddress": public_address or "", "size": len(listed), "Device": listed},
+        form,
+        wrap_json=True,
+    )
 
 
 class GetDevices(Call[tuple[AuthorizedDevice, ...]], frozen=True, kw_only=True):

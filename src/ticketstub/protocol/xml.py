@@ -24,8 +24,6 @@ _MAX_ELEMENTS = 100_000
 # What attributes and texts cannot contain unescaped. XML 1.0 cannot express the second set at all, so it is dropped.
 _SPECIAL_CHARACTERS = re.compile('[&<>"\t\n\r]|[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
-# Observed: XML, unlike JSON, writes these as "2023-03-24 00:00:00 UTC".
-_UTC_DATETIME_NAMES = frozenset({"subscribedAt"})
 
 
 class XmlError(ValueError):
@@ -117,9 +115,9 @@ def write_rails(root: str, members: Mapping[str, object], types: Mapping[str, ty
     elements: list[str] = []
     for name, value in members.items():
         kind = _RAILS_TYPES.get((types or {}).get(name, type(None)) if value is None else type(value))
-        attributes = {"type": kind} if kind else {}
+        attributes = {**({"type": kind} if kind else {}), **({"nil": "true"} if value is None else {})}
         text = str(value).lower() if isinstance(value, bool) else value
-        elements.append(render_element(name, attributes | {"nil": "true"} if value is None else attributes, text=text))
+        elements.append(render_element(name, attributes, text=text))
     return f"{PROLOG}{render_element(root, {}, *elements)}".encode()
 
 
@@ -139,7 +137,7 @@ def render_element(name: str, attributes: Mapping[str, object], *children: str, 
 
 def _render_content(name: str, content: object) -> str:
     if is_object(content):
-        nested = {key: value for key, value in content.items() if isinstance(value, _NESTED_TYPES)}
+        nested: dict[str, object] = {key: value for key, value in content.items() if isinstance(value, _NESTED_TYPES)}
         attributes = {key: value for key, value in content.items() if key not in nested} if nested else content
         children = [
             _render_items(key, value) if is_array(value) and key[0].isupper() else _render_content(key, value)
@@ -166,5 +164,6 @@ def _format_scalar(key: str, value: object) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S UTC" if key in _UTC_DATETIME_NAMES else "%Y-%m-%dT%H:%M:%SZ")
+        # Observed: XML, unlike JSON, writes this one as "2023-03-24 00:00:00 UTC".
+        return value.strftime("%Y-%m-%d %H:%M:%S UTC" if key == "subscribedAt" else "%Y-%m-%dT%H:%M:%SZ")
     return str(value)
