@@ -56,11 +56,10 @@ def verify_jwt(context: FlowContext, token: Token, *, kid: str | None, now: floa
             break
         yield from _fetch_published_keys(context)
     if isinstance(result, str):
-        is_about_time = result in {"not_yet", "expired"}
         raise MalformedReply(
             f"Plex gave a JWT that cannot be verified ({result})",
             hint="check this computer's clock"
-            if is_about_time
+            if result in {"not_yet", "expired"}
             else "is something else answering instead of Plex? The token is not used",
         )
     return result

@@ -45,18 +45,12 @@ def get_media_server_token(passcode: str | Secret | None, context: FlowContext) 
         return token
     if account.uuid is None:
         raise MalformedReply("plex.tv does not say whose token it is")
-    opaque_token = (yield from _switch_user(account.uuid, passcode, context)).auth_token
+    opaque_token = (yield from switch_home_user(HomeUser(uuid=account.uuid), passcode, context)).auth_token
     if opaque_token is None or opaque_token.kind == "jwt":
         raise MalformedReply("plex.tv gave no opaque token for a JWT")
     if session is not None:
         yield from session.update(server_token=opaque_token)
     return opaque_token
-
-
-def _switch_user(uuid: str, passcode: str | Secret | None, context: FlowContext) -> Flow[Account]:
-    from ticketstub.protocol.home import SwitchHomeUser
-
-    return (yield from context.call(SwitchHomeUser(uuid=uuid, passcode=to_secret(passcode))))
 
 
 def switch_home_user(user: str | int | HomeUser, passcode: str | Secret | None, context: FlowContext) -> Flow[Account]:
@@ -66,14 +60,14 @@ def switch_home_user(user: str | int | HomeUser, passcode: str | Secret | None, 
         PasscodeRequired: the passcode is missing or wrong.
         SignInFailed: no user or several match.
     """
-    from ticketstub.protocol.home import GetHomeUsers
+    from ticketstub.protocol.home import GetHomeUsers, SwitchHomeUser
 
     if not isinstance(user, HomeUser):
         user = find_home_user((yield from context.call(GetHomeUsers())), user)
     identifier = user.uuid or (str(user.id) if user.id is not None else None)
     if identifier is None:
         raise ValueError("this Home user has neither uuid nor id")
-    return (yield from _switch_user(identifier, passcode, context))
+    return (yield from context.call(SwitchHomeUser(uuid=identifier, passcode=to_secret(passcode))))
 
 
 def sign_in_as_home_user(
@@ -99,8 +93,9 @@ def sign_in_as_home_user(
     account = yield from switch_home_user(user, passcode, context)
     if account.auth_token is None:
         raise MalformedReply("plex.tv gave no token for this user")
-    name = account.username or account.title or str(account.id)
-    details = msgspec.structs.replace(account, username=name, remember_expires_at=None)
+    details = msgspec.structs.replace(
+        account, username=account.username or account.title or str(account.id), remember_expires_at=None
+    )
     session = yield from create_session(context, account.auth_token, method="home", account=details)
     if store is None or profile is None:
         return session

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 from ticketstub.client.flows.device_key import ensure_published_keys, verify_jwt
 from ticketstub.client.flows.request import Flow, FlowContext, ServerClock, Sleep, run_blocking, send_call
 from ticketstub.client.flows.session import StoredSession, create_session
-from ticketstub.client.sign_ins import PendingPin, SignInMethod, validate_forward_url
+from ticketstub.client.sign_ins import PendingPin, validate_forward_url
 from ticketstub.errors import CredentialsError, Denied, GaveUp, MalformedReply, PinExpired, PlexError
 from ticketstub.models import Pin
 from ticketstub.refusals import NotFound, PinNotFound, RateLimited, Refusal, ServerError
@@ -93,9 +94,10 @@ def poll_once(pin: PendingPin, key: DeviceKey | None, context: FlowContext) -> F
     """
     poller = PinPoller(context, pin, key)
     token = yield from poller.poll(poller.context)
-    if token is None and poller.is_expired():
-        raise _make_expired_error()
-    return None if token is None else (yield from _create_approved_session(poller, token))
+    if token is not None:
+        return (yield from _create_approved_session(poller, token))
+    poller.check_expiry(CLOCK_TOLERANCE)
+    return None
 
 
 def wait_for_approval(
@@ -120,24 +122,20 @@ def wait_for_approval(
     """
     monotonic = context.clock.monotonic
     remind_at = monotonic() + REMINDER_DELAY
-    ends_at = None if max_wait is None else monotonic() + max_wait
+    ends_at = inf if max_wait is None else monotonic() + max_wait
     poller = PinPoller(context, pin, key)
     while True:
         started = monotonic()
-        token, wait = yield from poller.poll_with_backoff(
-            None if ends_at is None else max(ends_at, started + _LAST_POLL_TIMEOUT)
-        )
+        token, wait = yield from poller.poll_with_backoff(max(ends_at, started + _LAST_POLL_TIMEOUT))
         if token is not None:
             return (yield from _create_approved_session(poller, token))
-        if poller.is_expired():
-            raise _make_expired_error()
-        if ends_at is not None and monotonic() >= ends_at:
+        poller.check_expiry(CLOCK_TOLERANCE)
+        if monotonic() >= ends_at:
             raise GaveUp("the sign-in was not approved in the time allowed", hint="begin a new one, or wait longer")
         if remind is not None and monotonic() >= remind_at:
             yield from run_blocking(remind)
             remind = None
-        next_poll = started + wait if ends_at is None else min(started + wait, ends_at)
-        yield Sleep(max(next_poll - monotonic(), 0.0))
+        yield Sleep(max(min(started + wait, ends_at) - monotonic(), 0.0))
 
 
 class PinPoller:
@@ -152,11 +150,12 @@ class PinPoller:
         self._failures = 0
         self._device_jwt: tuple[Secret, float] | None = None
 
-    def is_expired(self) -> bool:
-        """Tell whether the PIN has expired, by Plex's clock."""
-        return self.server_clock.now() >= self._expires_at + CLOCK_TOLERANCE
+    def check_expiry(self, tolerance: float) -> None:
+        """Raise `PinExpired` if the PIN expired more than `tolerance` seconds ago, by Plex's clock."""
+        if self.server_clock.now() >= self._expires_at + tolerance:
+            raise PinExpired("the sign-in was not approved before its PIN expired", hint="begin a new one") from None
 
-    def poll_with_backoff(self, deadline: float | None) -> Flow[tuple[Token | None, float]]:
+    def poll_with_backoff(self, deadline: float) -> Flow[tuple[Token | None, float]]:
         """Poll; return the token if there is one, and the seconds from the start of this poll to the next.
 
         Raises:
@@ -169,8 +168,7 @@ class PinPoller:
                 raise
             wait = failure.retry_after if isinstance(failure, Refusal) else None
             if wait is None:  # the last poll is when the PIN expires, not later
-                remaining = self._expires_at + CLOCK_TOLERANCE - self.server_clock.now()
-                wait = min(2.0**self._failures, 15.0, remaining)
+                wait = min(2.0**self._failures, 15.0, self._expires_at + CLOCK_TOLERANCE - self.server_clock.now())
             self._failures += 1
             return None, max(min(wait, MAX_RETRY_AFTER - 1.0), POLL_INTERVAL) + self.context.clock.random()
         self._failures = 0
@@ -190,8 +188,7 @@ class PinPoller:
         except PinNotFound as refusal:
             if refusal.response is not None:
                 self.server_clock.update(refusal.response)
-            if self.server_clock.now() >= self._expires_at - CLOCK_TOLERANCE:
-                raise _make_expired_error() from None
+            self.check_expiry(-CLOCK_TOLERANCE)
             raise Denied(
                 "the sign-in was denied, or Plex no longer knows its PIN", hint="begin a new one if it is wanted"
             ) from None
@@ -213,18 +210,16 @@ class PinPoller:
 def is_outage(failure: PlexError) -> bool:
     """Tell whether a failure says nothing about the PIN, so that the next poll may succeed."""
     if isinstance(failure, Refusal):
-        unclear = type(failure) is NotFound or failure.status == 408
-        return unclear or isinstance(failure, ServerError | RateLimited)
+        return isinstance(failure, ServerError | RateLimited) or type(failure) is NotFound or failure.status == 408
     return not isinstance(failure, CredentialsError | Denied | PinExpired)
-
-
-def _make_expired_error() -> PinExpired:
-    return PinExpired("the sign-in was not approved before its PIN expired", hint="begin a new one")
 
 
 def _create_approved_session(poller: PinPoller, token: Token) -> Flow[StoredSession]:
     key, claims = poller.key, None
     if key is not None and token.kind == "jwt":
         claims = yield from verify_jwt(poller.context, token, kid=key.kid, now=poller.server_clock.now())
-    method: SignInMethod = "browser" if poller.pin.strong else "code"
-    return (yield from create_session(poller.context, token, key=key, claims=claims, method=method))
+    return (
+        yield from create_session(
+            poller.context, token, key=key, claims=claims, method="browser" if poller.pin.strong else "code"
+        )
+    )

@@ -159,33 +159,37 @@ class StoredSession:
     ) -> Flow[Token | None]:
         """Return the token for a call; after a refusal a different one, or `None` if there is none."""
         context = self._context._replace(settings=settings, device=device).with_attempts(1, deadline)
+        timeout = max(0.0, min(LOCK_TIMEOUT, deadline - context.clock.monotonic()))
         if refused_token is None:
-            yield from self._renew_if_due(context)
-        elif not (yield from self._replace_refused_token(context, refused_token)):
+            yield from self._renew_if_due(context, timeout)
+        elif not (yield from self._replace_refused_token(context, refused_token, timeout)):
             return None
         return self.credential.token
 
-    def _renew_if_due(self, context: FlowContext) -> Flow[None]:
+    def _renew_if_due(self, context: FlowContext, timeout: float) -> Flow[None]:
         """Renew the JWT if it is due; a failure does not matter yet."""
         clock, credential = self._context.clock, self.credential
         due = check_renewal(credential, clock.now(), jitter=self.jitter)
         if due == "no" or clock.monotonic() < self._retry_at:
             return
-        timeout = self._get_lock_timeout(context) if due == "must" else 0.0
         try:
-            yield from self.renew_jwt(context, credential.token, timeout=timeout)
+            yield from self.renew_jwt(context, credential.token, timeout=timeout if due == "must" else 0.0)
         except PlexError:
             self._retry_at = clock.monotonic() + _RETRY_DELAY
 
-    def _replace_refused_token(self, context: FlowContext, refused_token: RefusedToken) -> Flow[bool]:
+    def _replace_refused_token(self, context: FlowContext, refused_token: RefusedToken, timeout: float) -> Flow[bool]:
         """Get a different token than the refused one; return whether there is one now."""
         credential = self.credential
         if credential.token != refused_token.token:  # it has been replaced already
             return True
-        if not self._is_expired(credential, refused_token.refusal):
+        # An opaque token is over, too, if there is a device key, whose first JWT has revoked it (documented).
+        is_over = credential.token is not None and (
+            credential.token.kind != "jwt" or has_expired(credential, refused_token.refusal, context)
+        )
+        if credential.device_key is None or not is_over:
             return (yield from self._adopt_new_sign_in(credential))
         try:
-            return (yield from self.renew_jwt(context, credential.token, timeout=self._get_lock_timeout(context)))
+            return (yield from self.renew_jwt(context, credential.token, timeout=timeout))
         except (ServerError, RateLimited):
             raise
         except CredentialsError:
@@ -196,27 +200,14 @@ class StoredSession:
             refused_token.refusal.hint = f"it could not be renewed ({renewal_refusal.message}): sign in again"
             return False
 
-    def _get_lock_timeout(self, context: FlowContext) -> float:
-        """Return how many seconds a call may wait for another renewal: no longer than its own time."""
-        deadline = context.settings.deadline
-        remaining = LOCK_TIMEOUT if deadline is None else deadline - self._context.clock.monotonic()
-        return max(0.0, min(LOCK_TIMEOUT, remaining))
-
-    def _is_expired(self, credential: Credential, refusal: Unauthorized) -> bool:
-        """Tell whether the refused token has expired: some servers answer 401 for that (assumed)."""
-        if credential.device_key is None or credential.token is None:
-            return False
-        if credential.token.kind != "jwt":  # the first JWT for its key has revoked it (documented)
-            return True
-        past = credential.expires_at is not None and self._context.clock.now() >= credential.expires_at
-        return past or isinstance(refusal, TokenExpired)
-
     def _adopt_new_sign_in(self, credential: Credential) -> Flow[bool]:
         """Use a new sign-in of this profile if there is one; return whether there is."""
-        current = yield from run_blocking(self._load)
-        if current is None or current.token in (None, credential.token):
-            return False
-        if current.client_identifier != credential.client_identifier:
+        current = yield from run_blocking(self.load)
+        if (
+            current is None
+            or current.token in (None, credential.token)
+            or current.client_identifier != credential.client_identifier
+        ):
             return False
         self.credential = current
         return True
@@ -236,7 +227,7 @@ class StoredSession:
         """
         with closing(RenewalLock(partial(self.store.lock, *self.credential.entry, timeout=0.0))) as lock:
             yield from lock.acquire(self._context.clock, timeout)
-            current = yield from run_blocking(self._load)
+            current = yield from run_blocking(self.load)
             if current is not None and current.token == old_token:
                 current = yield from self._request_and_save_jwt(context, current)
             if current is None:  # signed out meanwhile, or its key is lost
@@ -248,8 +239,9 @@ class StoredSession:
         key = yield from run_blocking(partial(load_key, credential.device_key))
         if key is None:
             return None
-        context = context._replace(settings=replace(context.settings, base_url=None))
-        context = context.with_client_identifier(credential.client_identifier)
+        context = context._replace(settings=replace(context.settings, base_url=None)).with_client_identifier(
+            credential.client_identifier
+        )
         renewed = with_jwt(credential, *(yield from request_jwt(context, key)), self._context.clock.now())
         try:
             return (yield from self.save(renewed, replacing=credential))
@@ -260,9 +252,10 @@ class StoredSession:
     def save(self, credential: Credential, *, replacing: Credential | None) -> Flow[Credential]:
         """Store a credential, unless somebody else changed what is stored: then return theirs."""
         saved = yield from run_blocking(partial(self.store.save, credential, replacing=replacing))
-        return saved or (yield from run_blocking(self._load)) or credential
+        return saved or (yield from run_blocking(self.load)) or credential
 
-    def _load(self) -> Credential | None:
+    def load(self) -> Credential | None:
+        """Return what is stored now. Use it in a `RunBlocking` step."""
         return self.store.load(*self.credential.entry)
 
     def update(
@@ -296,6 +289,12 @@ class StoredSession:
         return min(max(due_at - now, _MIN_DELAY), PING_INTERVAL)
 
 
+def has_expired(credential: Credential, refusal: Unauthorized, context: FlowContext) -> bool:
+    """Tell whether a refused token has expired: some servers answer 401 for that (assumed)."""
+    is_past = credential.expires_at is not None and context.clock.now() >= credential.expires_at
+    return is_past or isinstance(refusal, TokenExpired)
+
+
 def get_stored_session(settings: CallSettings) -> StoredSession | None:
     """Return the stored sign-in that a client uses, if it uses one."""
     return settings.token if isinstance(settings.token, StoredSession) else None
@@ -312,7 +311,6 @@ def create_session(
 ) -> Flow[StoredSession]:
     """Make a sign-in from a new token, stored in memory for now."""
     now = context.clock.now()
-    remembered_until = account.remember_expires_at if account else None
     credential = Credential(
         issuer=context.issuer,
         token=token,
@@ -321,13 +319,20 @@ def create_session(
         account_id=account.id if account else claims.user.id if claims else None,
         username=account.username if account else claims.user.username if claims else None,
         created_at=now,
-        expires_at=now + claims.expires_at - claims.issued_at if claims else remembered_until,
+        expires_at=now + claims.expires_at - claims.issued_at
+        if claims
+        else account.remember_expires_at
+        if account
+        else None,
         checked_at=now,
     )
     store = MemoryStore()
-    saved = store.save(credential, replacing=None)
     return StoredSession(
-        context, store, saved or credential, location=store.describe_location(context.issuer), method=method
+        context,
+        store,
+        store.save(credential, replacing=None) or credential,
+        location=store.describe_location(context.issuer),
+        method=method,
     )
 
 
@@ -345,8 +350,9 @@ def save_session(
     Raises:
         CredentialsError: the store cannot be written.
     """
-    app = app or session.device.product or COMMAND_APP
-    credential = replace(session.credential, app=app, profile=profile, version=0)
+    credential = replace(
+        session.credential, app=app or session.device.product or COMMAND_APP, profile=profile, version=0
+    )
     store = yield from open_store(store, credential.entry)
     saved = yield from run_blocking(partial(_save_credential, store, credential))
     location = yield from run_blocking(partial(store.describe_location, *credential.entry))
@@ -375,8 +381,7 @@ def open_store(store: CredentialStore | StoreKind | None, entry: Entry) -> Flow[
 def _save_credential(store: CredentialStore, credential: Credential) -> Credential:
     """Replace what is stored, even if others change it at the same time."""
     for _ in range(_MAX_SAVE_TRIES):
-        saved = store.save(credential, replacing=store.load(*credential.entry))
-        if saved is not None:
+        if saved := store.save(credential, replacing=store.load(*credential.entry)):
             return saved
     raise CredentialsError("others keep changing these credentials", hint="sign in with one program at a time")
 
@@ -432,8 +437,7 @@ def sign_out(context: FlowContext) -> Flow[None]:
     session = get_stored_session(context.settings)
     if session is None:
         return (yield from _revoke_token(context))
-    load = partial(session.store.load, *session.credential.entry)
-    current = yield from run_blocking(load)
+    current = yield from run_blocking(session.load)
     if current is not None and session.credential.is_same_sign_in(current):
         session.credential = current
     if server_token := session.credential.server_token:
@@ -441,7 +445,7 @@ def sign_out(context: FlowContext) -> Flow[None]:
     yield from _revoke_token(context)
     with closing(RenewalLock(partial(session.store.lock, *session.credential.entry, timeout=0.0))) as lock:
         yield from lock.acquire(context.clock, LOCK_TIMEOUT)
-        current = yield from run_blocking(load)
+        current = yield from run_blocking(session.load)
         if current is not None and session.credential.is_same_sign_in(current):
             yield from run_blocking(partial(session.store.remove, *session.credential.entry))
 

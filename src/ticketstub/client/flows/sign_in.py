@@ -27,6 +27,7 @@ from ticketstub.client.flows.request import Flow, FlowContext, Invoke, run_block
 from ticketstub.client.flows.session import (
     StoredSession,
     create_session,
+    has_expired,
     open_store,
     save_session,
 )
@@ -46,7 +47,6 @@ from ticketstub.dns import run_with_deadline
 from ticketstub.errors import CredentialsError, NotSignedIn, PlexError, SignInFailed, sanitize_text
 from ticketstub.models import Account
 from ticketstub.refusals import (
-    TokenExpired,
     TooManyFailures,
     Unauthorized,
     VerificationCodeRequired,
@@ -101,8 +101,7 @@ def load_app_device(app: str, profile: str = DEFAULT_PROFILE, directory: Path | 
     Raises:
         ValueError: the app's name is empty or holds a control character.
     """
-    device = Device.load_or_use_temporary(build_file_name(app, profile), directory=directory)
-    return replace(device, product=app)
+    return replace(Device.load_or_use_temporary(build_file_name(app, profile), directory=directory), product=app)
 
 
 _TERMINAL_BROWSERS = {"www-browser", "links", "links2", "elinks", "lynx", "w3m", "browsh"}
@@ -122,13 +121,10 @@ def open_browser(opener: bool | OpenBrowser, url: str, timeout: float = _START_T
         return opener is not False and opener(url) is not False
     try:
         browser = webbrowser.get()
-    except webbrowser.Error:
-        return False
-    if type(browser) is webbrowser.GenericBrowser and PurePath(browser.name).stem in _TERMINAL_BROWSERS:
-        return False
-    try:  # some return only when their window is closed
+        if type(browser) is webbrowser.GenericBrowser and PurePath(browser.name).stem in _TERMINAL_BROWSERS:
+            return False
         return run_with_deadline(lambda: browser.open(url), time.monotonic() + timeout)
-    except TimeoutError:
+    except TimeoutError:  # some browsers return only when their window is closed
         return True
     except (webbrowser.Error, OSError, ValueError):
         return False
@@ -140,14 +136,12 @@ def write_to_terminal(text: str) -> bool:
     The library itself writes nothing else, and not even this if the program shows the sign-in.
     """
     stream = sys.stderr
-    if stream is None or stream.closed or not stream.isatty():  # pyright: ignore[reportUnnecessaryComparison]  # None in a program without a console
-        return False
-    try:
-        stream.write(text)
-        stream.flush()
-    except (OSError, ValueError):
-        return False
-    return True
+    if stream is not None and not stream.closed and stream.isatty():  # pyright: ignore[reportUnnecessaryComparison]  # None in a program without a console
+        with suppress(OSError, ValueError):
+            stream.write(text)
+            stream.flush()
+            return True
+    return False
 
 
 _MAX_CODE_PROMPTS = 2
@@ -169,8 +163,11 @@ def _request_account(method: Password, context: FlowContext) -> Flow[Account]:
     password, code = to_secret(method.password), None
     for left in reversed(range(_MAX_CODE_PROMPTS + 1)):
         try:
-            call = PostUsersSignInData.from_text(method.login, password, code, remember_me=method.remember_me)
-            return (yield from context.call(call))
+            return (
+                yield from context.call(
+                    PostUsersSignInData.from_text(method.login, password, code, remember_me=method.remember_me)
+                )
+            )
         except (VerificationCodeRequired, WrongVerificationCode):
             if method.ask_code is None or not left:
                 raise
@@ -252,9 +249,11 @@ def _check_status(login: str | None, session: StoredSession, context: FlowContex
         account = yield from refresh_account(session, context)
     except PlexError as failure:
         if not isinstance(failure, Unauthorized) or isinstance(failure, TooManyFailures):
-            return _get_offline_status(login, credential)
-        is_past = credential.expires_at is not None and context.clock.now() >= credential.expires_at
-        return "expired" if is_past or isinstance(failure, TokenExpired) else "revoked"
+            # The token is used as it is, unless it is known to belong to another account than the one requested.
+            name = login.strip().casefold() if login and "@" not in login else None
+            is_other = name is not None and credential.username is not None and name != credential.username.casefold()
+            return "another" if is_other else "unchecked"
+        return "expired" if has_expired(credential, failure, context) else "revoked"
     names = {name.casefold() for name in (account.username, account.email, account.title) if name}
     if login is not None and login.strip().casefold() not in names:
         return "another"
@@ -269,18 +268,10 @@ def refresh_account(session: StoredSession, context: FlowContext) -> Flow[Accoun
     """
     from ticketstub.protocol.account import GetTokenDetails
 
-    own_context = context.with_client_identifier(session.credential.client_identifier)
-    settings = replace(own_context.settings, token=session, trusted_origins=frozenset({session.origin}))
-    account = yield from own_context._replace(settings=settings).call(GetTokenDetails())
+    own_context = context.with_client_identifier(session.credential.client_identifier).with_token(session)
+    account = yield from own_context.call(GetTokenDetails())
     yield from session.update(account=account, checked_at=context.clock.now())
     return account
-
-
-def _get_offline_status(login: str | None, credential: Credential) -> TokenStatus:
-    """Use the token as it is, unless it is known to belong to another account than the one requested."""
-    if not login or "@" in login or credential.username is None:
-        return "unchecked"
-    return "unchecked" if login.strip().casefold() == credential.username.casefold() else "another"
 
 
 def _start_new_sign_in(
@@ -315,8 +306,9 @@ def _sign_in_by_password(options: SignInOptions, method: Password, context: Flow
         context = context.with_client_identifier(options.make_identifier())
     account = yield from _request_account(method, context)
     token = cast("Token", account.auth_token)  # a reply without one is a `MalformedReply`
-    details = account if method.remember_me else replace(account, remember_expires_at=None)
-    return (yield from create_session(context, token, method="password", account=details))
+    if not method.remember_me:
+        account = replace(account, remember_expires_at=None)
+    return (yield from create_session(context, token, method="password", account=account))
 
 
 def _sign_in_by_pin(
@@ -330,15 +322,18 @@ def _sign_in_by_pin(
         raise NotSignedIn(_REASONS.get(reason, "nobody is signed in"), hint="pass show= or open=True to sign in again")
     key: DeviceKey | None = None
     if options.device_key:
-        old_key = old_credential.device_key if old_credential else None
-        key = yield from run_blocking(partial(load_key, old_key))
+        key = yield from run_blocking(partial(load_key, old_credential.device_key if old_credential else None))
         if not options.has_custom_device:
             context = context.with_client_identifier(
                 old_credential.client_identifier if old_credential and key else options.make_identifier()
             )
         key = key or (yield from run_blocking(generate_key))
-    forward_url = method.forward_url if isinstance(method, Browser) else None
-    pin = yield from create_pin(context, strong=isinstance(method, Browser), forward_url=forward_url, key=key)
+    pin = yield from create_pin(
+        context,
+        strong=isinstance(method, Browser),
+        forward_url=method.forward_url if isinstance(method, Browser) else None,
+        key=key,
+    )
     pending = PendingState(pin, reason)
     remind: Callable[[], object] | None = None
     if (yield from _show_pending(method, pending, options.show_text)):
