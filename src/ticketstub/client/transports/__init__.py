@@ -16,11 +16,6 @@ __all__ = [
     "create_transport",
 ]
 
-_SYNC_CLIENTS = "an httpx2.Client or httpx.Client, or a transport (send, sleep, close)"
-_ASYNC_CLIENTS = (
-    "an aiohttp.ClientSession, an httpx2.AsyncClient or httpx.AsyncClient, or a transport (send, sleep, close)"
-)
-
 
 def create_transport(client: object | None = None) -> Transport:
     """Return the transport for `Plex`. A transport of the program's own raises nothing but a `PlexError`.
@@ -43,7 +38,10 @@ def create_transport(client: object | None = None) -> Transport:
         from ticketstub.client.transports.injected import GuardedTransport
 
         return GuardedTransport(cast("Transport", client))
-    raise TypeError(f"Plex sends with {_SYNC_CLIENTS}; {_get_class_name(client)} is none of these")
+    raise TypeError(
+        "Plex sends with an httpx2.Client or httpx.Client, or a transport (send, sleep, close); "
+        f"{_get_class_name(client)} is none of these"
+    )
 
 
 def create_async_transport(client: object | None = None) -> AsyncTransport:
@@ -68,7 +66,10 @@ def create_async_transport(client: object | None = None) -> AsyncTransport:
         from ticketstub.client.transports.async_injected import AsyncGuardedTransport
 
         return AsyncGuardedTransport(cast("AsyncTransport", client))
-    raise TypeError(f"AsyncPlex sends with {_ASYNC_CLIENTS}; {_get_class_name(client)} is none of these")
+    raise TypeError(
+        "AsyncPlex sends with an aiohttp.ClientSession, an httpx2.AsyncClient or httpx.AsyncClient, or a transport "
+        f"(send, sleep, close); {_get_class_name(client)} is none of these"
+    )
 
 
 def _get_library_class(client: object) -> str | None:

@@ -121,8 +121,9 @@ class AiohttpTransport(AsyncTransport):
         """Return our session for the running event loop; an aiohttp session cannot be used in two."""
         loop = asyncio.get_running_loop()
         if (session := self._own_sessions.get(loop)) is None:
-            sessions = list(self._own_sessions.items())
-            self._own_sessions = {each: its_session for each, its_session in sessions if not each.is_closed()}
+            self._own_sessions = {
+                each: its_session for each, its_session in list(self._own_sessions.items()) if not each.is_closed()
+            }
             session = self._own_sessions[loop] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=_MAX_CONNECTIONS,

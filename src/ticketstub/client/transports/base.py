@@ -70,7 +70,6 @@ class Transport(Protocol):
             MalformedReply: the response is not HTTP, too large, or cut off.
             ValueError: the URL or a header cannot be sent; nothing was.
         """
-        ...
 
     def sleep(self, seconds: float) -> None:
         """Wait; Ctrl-C ends it at once."""
@@ -86,7 +85,6 @@ class AsyncTransport(Protocol):
 
     async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `Transport.send`."""
-        ...
 
     async def sleep(self, seconds: float) -> None:
         """As `Transport.sleep`."""
@@ -273,11 +271,11 @@ def make_tunnel_error(origin: Origin, proxy: str, status: int | None) -> Unreach
         proxy: what to call the proxy.
         status: the status it answered; `None` if its answer was not HTTP.
     """
-    answer = "does not speak HTTP" if status is None else f"answered {status}"
-    hint = None
     if status == 407:
         answer = "requires a user name and password"
         hint = "put them into HTTPS_PROXY: http://USER:PASSWORD@HOST:PORT"
+    else:
+        answer, hint = "does not speak HTTP" if status is None else f"answered {status}", None
     return Unreachable(f"{origin} cannot be reached: {proxy} {answer}", sent=False, hint=hint)
 
 

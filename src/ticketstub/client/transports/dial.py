@@ -103,9 +103,8 @@ def connect_tcp(origin: Origin, resolver: Resolver, deadline: float) -> socket.s
     try:
         addresses = look_up(origin.host, origin.port, resolver, deadline)
         for index, address in enumerate(addresses):
-            timeout = get_remaining(deadline) / (len(addresses) - index)
             try:
-                return _connect_address(address, timeout)
+                return _connect_address(address, get_remaining(deadline) / (len(addresses) - index))
             except OSError as error:
                 errors.append(error)
     except OSError as error:  # no look-up, or no time

@@ -63,11 +63,11 @@ class SocketReader:
         has_received: whether any byte has arrived since this was last set to False.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, deadline: float = 0.0) -> None:
         self._sock = sock
         self._buffer = b""
         self._position = 0
-        self.deadline = 0.0
+        self.deadline = deadline
         self.has_received = False
 
     @property
@@ -273,13 +273,10 @@ class StandardTransport(Transport):
 
 def _open_tunnel(sock: socket.socket, proxy: ProxyConfig, origin: Origin, deadline: float) -> None:
     """Ask a proxy for a tunnel (RFC 9110, 9.3.6)."""
-    lines = [f"CONNECT {origin} HTTP/1.1", f"Host: {origin}"]
-    if proxy.authorization is not None:
-        lines.append(f"Proxy-Authorization: {proxy.authorization.reveal()}")
+    credentials = f"Proxy-Authorization: {proxy.authorization.reveal()}\r\n" if proxy.authorization else ""
     sock.settimeout(get_remaining(deadline))
-    sock.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
-    reader = SocketReader(sock)
-    reader.deadline = deadline
+    sock.sendall(f"CONNECT {origin} HTTP/1.1\r\nHost: {origin}\r\n{credentials}\r\n".encode("ascii"))
+    reader = SocketReader(sock, deadline)
     reply = SocketReply(reader, "CONNECT")
     try:
         reply.begin()
@@ -296,7 +293,6 @@ class PooledConnection:
         self.origin = origin
         self._sock = sock
         self._reader = SocketReader(sock)
-        self._sent = False
 
     def exchange(self, message: bytes, method: str, deadline: float) -> tuple[Response, bool]:
         """Send a request and read its response.
@@ -312,38 +308,33 @@ class PooledConnection:
         Raises:
             Unreachable, TimedOut, MalformedReply: as `Transport.send`.
         """
-        self._reader.deadline, self._reader.has_received, self._sent = deadline, False, False
+        self._reader.deadline, self._reader.has_received = deadline, False
+        rest = memoryview(message)
+        sent = isinstance(self._sock, ssl.SSLSocket)  # part of a TLS record may be sent even if its write fails
         try:
-            self._write(message, deadline)
+            while rest:
+                self._sock.settimeout(get_remaining(deadline))
+                rest = rest[self._sock.send(rest) :]
+                sent = True
             reply = SocketReply(self._reader, method)
             reply.begin()
             return reply.read_response(), reply.is_reusable
         except TimeoutError:
-            raise make_timeout_error(self.origin, sent=self._sent) from None
+            raise make_timeout_error(self.origin, sent=sent) from None
         except BadReply as error:
             raise make_malformed_error(self.origin, str(error)) from None
         except (HTTPException, OSError) as error:
             if isinstance(error, OSError) and not self._reader.has_received:
-                raise make_unreachable_error(self.origin, error, sent=self._sent) from None
+                raise make_unreachable_error(self.origin, error, sent=sent) from None
             raise make_cut_off_error(self.origin) from None
-
-    def _write(self, message: bytes, deadline: float) -> None:
-        rest = memoryview(message)
-        self._sent = isinstance(self._sock, ssl.SSLSocket)  # part of a TLS record may be sent even if its write fails
-        while rest:
-            self._sock.settimeout(get_remaining(deadline))
-            rest = rest[self._sock.send(rest) :]
-            self._sent = True
 
     def is_usable(self) -> bool:
         """Tell whether an idle connection is still open and has received nothing unasked."""
         try:
             self._sock.settimeout(0)
             self._sock.recv(1)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return True
-        except OSError:
-            return False
+        except OSError as error:
+            return isinstance(error, BlockingIOError | ssl.SSLWantReadError)
         return False
 
     def close(self) -> None:

@@ -47,16 +47,24 @@ class _HttpxExchange:
     """One request in the classes of the client's library; both transports share it."""
 
     def __init__(self, client: object, request: Request, deadline: float, connect_timeout: float) -> None:
-        self.origin, self._target, self._fields, self.remaining = prepare_request(request, deadline)
-        self._request = request
-        self._connect_timeout = connect_timeout
+        self.origin, target, fields, self.remaining = prepare_request(request, deadline)
         kinds = [base.__module__.partition(".")[0] for base in type(client).__mro__]
         self._library = import_module("httpx2" if "httpx2" in kinds else "httpx")
         self._client = client
-        self._url = self._build_url()
+        self._request = request
         self.has_head = False
+        connect = min(connect_timeout, self.remaining)
+        timeouts = {"connect": connect, "read": self.remaining, "write": self.remaining, "pool": self.remaining}
+        # Our fields, Host and the length, and nothing else.
+        self.library_request = cast("type[httpx2.Request]", self._library.Request)(
+            request.method,
+            self._build_url(target),
+            headers=fields,
+            content=request.body,
+            extensions={"timeout": timeouts, "target": target.encode("ascii")},  # the target exactly as it is
+        )
 
-    def _build_url(self) -> httpx2.URL:
+    def _build_url(self, target: str) -> httpx2.URL:
         """Build the library's URL from our own parts, and refuse it unless the library reads the same parts in it.
 
         Raises:
@@ -65,24 +73,12 @@ class _HttpxExchange:
         origin = self.origin
         with suppress(Exception):  # its text repeats the URL
             url = cast("type[httpx2.URL]", self._library.URL)(
-                scheme=origin.scheme, host=origin.host, port=origin.port, raw_path=self._target.encode("ascii")
+                scheme=origin.scheme, host=origin.host, port=origin.port, raw_path=target.encode("ascii")
             )
             # `host` decodes punycode, which the library's request needs: undecodable hosts are refused here.
             if url.host and (url.scheme, url.raw_host.decode(), url.port or origin.default_port) == origin:
                 return url
         raise ValueError(f"an address that {self._library.__name__} does not read as it is written cannot be used")
-
-    def build_request(self) -> httpx2.Request:
-        """Return the library's own request: our fields, Host and the length, and nothing else."""
-        connect = min(self._connect_timeout, self.remaining)
-        timeouts = {"connect": connect, "read": self.remaining, "write": self.remaining, "pool": self.remaining}
-        return cast("type[httpx2.Request]", self._library.Request)(
-            self._request.method,
-            self._url,
-            headers=self._fields,
-            content=self._request.body,
-            extensions={"timeout": timeouts, "target": self._target.encode("ascii")},  # the target exactly as it is
-        )
 
     def read_head(self, reply: httpx2.Response) -> dict[str, str]:
         """Note that the head has arrived, and return its fields.
@@ -139,7 +135,7 @@ class HttpxTransport(Transport):
 
     def _run(self, exchange: _HttpxExchange, deadline: float) -> Response:
         try:
-            reply = self._client.send(exchange.build_request(), stream=True, auth=None, follow_redirects=False)
+            reply = self._client.send(exchange.library_request, stream=True, auth=None, follow_redirects=False)
             with closing(reply):
                 fields, body = exchange.read_head(reply), bytearray()
                 for piece in reply.iter_raw():
@@ -173,7 +169,7 @@ class AsyncHttpxTransport(AsyncTransport):
         raise failure  # outside the handler: httpx's error must not become its context
 
     async def _run(self, exchange: _HttpxExchange) -> Response:
-        reply = await self._client.send(exchange.build_request(), stream=True, auth=None, follow_redirects=False)
+        reply = await self._client.send(exchange.library_request, stream=True, auth=None, follow_redirects=False)
         async with aclosing(reply):
             fields, body = exchange.read_head(reply), bytearray()
             async for piece in reply.aiter_raw():

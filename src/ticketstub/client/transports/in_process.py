@@ -168,8 +168,11 @@ class AsyncInProcessTransport(AsyncTransport):
 
 
 def _make_refused_error(origin: Origin) -> Unreachable:
-    hint = "is the local Plex still running, and is this an address of it?"
-    return Unreachable(f"{origin} cannot be reached: connection refused", sent=False, hint=hint)
+    return Unreachable(
+        f"{origin} cannot be reached: connection refused",
+        sent=False,
+        hint="is the local Plex still running, and is this an address of it?",
+    )
 
 
 def _build_scope(request: Request, origin: Origin, target: str, header_fields: list[tuple[bytes, bytes]]) -> Message:

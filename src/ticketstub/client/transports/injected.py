@@ -26,8 +26,10 @@ class GuardedTransport:
     def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `base.Transport.send`; `sent` is True unless the transport says otherwise."""
         origin, *_ = prepare_request(request, math.inf)  # the transport itself checks the deadline
-        send_request = partial(self._inner.send, request, deadline=deadline, connect_timeout=connect_timeout)
-        response: object = _call_safely(send_request, partial(make_unreachable_error, origin, sent=True))
+        response: object = _call_safely(
+            partial(self._inner.send, request, deadline=deadline, connect_timeout=connect_timeout),
+            partial(make_unreachable_error, origin, sent=True),
+        )
         if not isinstance(response, Response):
             raise MalformedReply(f"the transport that was passed returned no Response from {origin}")
         return response
