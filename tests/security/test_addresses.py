@@ -182,7 +182,7 @@ def test_c1_punycode_is_taken() -> None:
     for client in (_HTTPX, _HTTPX2):
         message: Any = _HttpxExchange(
             client, Request("test", "GET", "http://xn--e1afmkfd/", {}), float("inf"), 1.0
-        ).build_request()
+        ).library_request
         assert "xn--e1afmkfd" == message.headers["host"]
 
 
@@ -202,7 +202,7 @@ def test_c1_the_library_gets_our_parts(url: str) -> None:
             exchange = _HttpxExchange(client, Request("test", "GET", url, {}), float("inf"), 1.0)
         except ValueError:
             continue
-        sent = exchange.build_request().url
+        sent = exchange.library_request.url
         place, _ = split_url(url)
         assert place == (sent.scheme, sent.raw_host.decode(), sent.port or place.default_port)
 
