@@ -90,8 +90,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
         """
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
             raise ValueError("a device's name has 1 to 64 letters, digits, dots, hyphens and underscores")
-        identifier = _load_or_create_identifier(directory or get_data_directory("devices"), name)
-        return cls.for_this_computer(identifier, name, version)
+        return cls.for_this_computer(_load_or_create_identifier(directory, name), name, version)
 
     @classmethod
     def load_or_use_temporary(cls, name: str, *, version: str | None = None, directory: Path | None = None) -> Device:
@@ -184,16 +183,16 @@ def get_data_directory(name: str) -> Path:
     return found / name
 
 
-def _load_or_create_identifier(directory: Path, name: str) -> str:
+def _load_or_create_identifier(directory: Path | None, name: str) -> str:
     """Read the identifier or create it. If several processes create it at once, all return the first one."""
-    path = directory / f"{name}.txt"
+    path = (directory or get_data_directory("devices")) / f"{name}.txt"
     try:
         return _read_identifier(path)
     except FileNotFoundError:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     import uuid
 
-    draft = directory / f".{name}.{uuid.uuid4().hex}"
+    draft = path.with_name(f".{name}.{uuid.uuid4().hex}")
     draft.write_text(f"{uuid.uuid4()}\n", "utf-8")
     try:
         os.link(draft, path)  # fails if the file exists, so that the first one wins

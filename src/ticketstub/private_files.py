@@ -102,9 +102,8 @@ def write(path: Path, content: bytes, *, sync: bool = True) -> None:
 
 def make_folder(folder: Path) -> None:
     """Create a folder and its missing parents, accessible only to this user whatever the umask is."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    for each in reversed(missing):
-        each.mkdir(0o700, exist_ok=True)
+    for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
+        missing.mkdir(0o700, exist_ok=True)
 
 
 def remove(path: Path) -> bool:

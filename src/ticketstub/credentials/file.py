@@ -282,9 +282,8 @@ class FolderStore(ABC):
     def _find_owners(self, credential: Credential) -> frozenset[str]:
         """Return the device names of the app to which an earlier version's sign-in belongs."""
         names = find_device_names(credential.client_identifier, self._device_directory)
-        if not names or any(map(_COMMAND_DEVICE.fullmatch, names)):
-            return frozenset({COMMAND_APP})
-        return names
+        is_command = not names or any(map(_COMMAND_DEVICE.fullmatch, names))
+        return frozenset({COMMAND_APP}) if is_command else names
 
     def _is_stored_as_legacy(self, entry: Entry) -> bool:
         """Return whether the sign-in is still where an earlier version stored it."""

@@ -101,8 +101,8 @@ class KeyringStore(FolderStore):
             CredentialsError: A note is a symbolic link, accessible to others or damaged; or as `load`, for an entry
                 without an app.
         """
-        legacy_entries = {self._resolve_app(entry) for entry in self._parse_entries(LEGACY_SUFFIX)}
-        return tuple(sorted(legacy_entries.union(self._parse_entries(SUFFIX))))
+        legacy_entries = map(self._resolve_app, self._parse_entries(LEGACY_SUFFIX))
+        return tuple(sorted({*legacy_entries, *self._parse_entries(SUFFIX)}))
 
     def list_notes(self) -> tuple[Entry, ...]:
         """Return the entries of all notes, sorted, without asking the keyring; one without an app is the command's."""
@@ -230,15 +230,15 @@ def call_with_timeout(timeout: float, work: Callable[[], T], *, size: int = 0) -
         return dns.run_with_deadline(work, monotonic() + timeout)
     except Exception as error:  # noqa: BLE001  # each backend raises the errors of its own library
         class_names = [kind.__name__ for kind in type(error).__mro__]
-    locked = ("the keyring is locked or cannot be opened", f"unlock it, {_FILE_HINT}")
     errors = {
         "TimeoutError": (
             f"the keyring did not answer within {timeout:g} seconds",
             f"is it waiting to be unlocked? {_FILE_HINT}",
         ),
         "NoKeyringError": ("this computer has no keyring", f"install one, {_FILE_HINT}"),
-        "KeyringLocked": locked,
-        "InitError": locked,
+        **dict.fromkeys(
+            ("KeyringLocked", "InitError"), ("the keyring is locked or cannot be opened", f"unlock it, {_FILE_HINT}")
+        ),
     }
     other = (f"the keyring failed ({class_names[0]})", f"try again, {_FILE_HINT}")
     if size > WINDOWS_MAX_LENGTH:

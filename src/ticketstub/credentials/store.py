@@ -104,13 +104,12 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", 
 
     def __post_init__(self) -> None:
         issuer, _, app = Entry.create(self.issuer, self.profile, self.app)
-        normalized = {
-            "issuer": issuer,
-            "app": app,
-            "token": _bind_to_issuer(self.token, issuer),
-            "server_token": _bind_to_issuer(self.server_token, issuer),
-        }
-        for name, value in normalized.items():
+        for name, value in (
+            ("issuer", issuer),
+            ("app", app),
+            ("token", _bind_to_issuer(self.token, issuer)),
+            ("server_token", _bind_to_issuer(self.server_token, issuer)),
+        ):
             msgspec.structs.force_setattr(self, name, value)
         times = (self.created_at, self.expires_at, self.checked_at, self.signed_out_at)
         if not all(math.isfinite(time or 0.0) for time in times):
@@ -238,15 +237,13 @@ def make_wrong_entry_error(location: str, hint: str) -> CredentialsError:
     return CredentialsError(f"{location} belongs to another issuer, app or profile and was not used", hint=hint)
 
 
-def _try_decode(data: bytes | str, kind: type[T]) -> T | None:
+def _try_decode(data: bytes | str, target: type[T]) -> T | None:
     try:
-        return msgspec.json.decode(data, type=kind, dec_hook=_decode_secret)
+        return msgspec.json.decode(
+            data, type=target, dec_hook=lambda kind, text: Token.from_wire(text) if kind is Token else Secret(text)
+        )
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
-
-
-def _decode_secret(kind: type, value: str) -> Secret:
-    return Token.from_wire(value) if kind is Token else Secret(value)
 
 
 def get_ping_delay(credential: Credential, now: float) -> float:
@@ -261,8 +258,7 @@ def get_ping_delay(credential: Credential, now: float) -> float:
     """
     if credential.token is None or credential.token.kind == "jwt" or credential.signed_out_at is not None:
         return math.inf
-    times = (time for time in (credential.checked_at, credential.created_at) if time is not None)
-    delay = max(times, default=-math.inf) + PING_INTERVAL - now
+    delay = max(credential.checked_at or -math.inf, credential.created_at or -math.inf) + PING_INTERVAL - now
     return min(max(delay, 0.0), PING_INTERVAL)  # also if the clock was set back
 
 

@@ -11,9 +11,10 @@ additions of Ticketstub.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 from weakref import finalize
 
 from ticketstub.client.config import Err, Retry
@@ -133,7 +134,7 @@ class Authentication:
 
 
 @hide_locals
-class PlexAPI:
+class PlexAPI(AbstractContextManager["PlexAPI"]):
     """The client of the SDK, based on `ticketstub.Plex`. The constructor sends nothing.
 
     Args:
@@ -188,9 +189,6 @@ class PlexAPI:
     def close(self) -> None:
         """Close the connections (an addition of Ticketstub)."""
         self._plex.close()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
