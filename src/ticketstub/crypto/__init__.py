@@ -1,4 +1,4 @@
-"""Device keys, and the JSON Web Tokens (JWTs) that Plex and its devices sign. Both ends use it.
+"""Device keys, and the JSON Web Tokens (JWTs) that Plex and its devices sign.
 
     key = DeviceKey.generate()
     signed = key.sign("demo-client-7c1f", now=time(), nonce=nonce, scope=SCOPES)

@@ -2,9 +2,9 @@
 
 Rule: only `dump().reveal()` returns the private key. It appears in no repr, error, pickle or public key, and errors of
 `load` repeat nothing of their input. A device key is created on its device and stays there. A JWT that it signed is a
-secret until it expires: it can be used once to act as the device. To verify a device JWT, the caller already knows
-whose device it is, by the key that was registered or by the PIN; whether the nonce is ours and unspent is for the store
-to say.
+secret until it expires: it can be used once to act as the device. To verify a device JWT, pass the key that the device
+registered or that its PIN was created with. The verification does not check who issued the nonce or whether it was used
+before: the local Plex's store does.
 """
 
 from __future__ import annotations

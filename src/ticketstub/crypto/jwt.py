@@ -1,11 +1,12 @@
 """JSON Web Tokens (JWTs): strict reading, the signature, and the claims that all of them have.
 
-Rule: one reader and one verification for both ends. Size and shape are checked before anything is decoded, the header
-before the signature, the signature before any claim, and expiry last. The header chooses neither key nor algorithm:
-`kid` is a name that the caller looks up, and `alg` must be the one algorithm for the key's type. A header that carries
-a key, or that has a meaning not implemented here, is refused (RFC 8725). JSON has one valid spelling: no duplicate
-members, NaN, lone surrogates or deep nesting. The strictness is ours, because joserfc 1.8 accepts all of these
-(measured). Times are whole seconds since 1970 (our rule: RFC 7519 allows fractions, but nobody sends them).
+Rule: the client and the local Plex read and verify JWTs with the same code. Size and shape are checked before anything
+is decoded, the header before the signature, the signature before any claim, and expiry last. The header chooses neither
+key nor algorithm: `kid` is a name that the caller looks up, and `alg` must be the one algorithm for the key's type. A
+header that carries a key, or that has a meaning not implemented here, is refused (RFC 8725). The JSON must be
+unambiguous: no duplicate members, NaN, lone surrogates or deep nesting. The strictness is ours, because joserfc 1.8
+accepts all of these (measured). Times are whole seconds since 1970 (our rule: RFC 7519 allows fractions, but nobody
+sends them).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ RS256: Final = "RS256"
 _MAX_JWT_LENGTH = 8192  # characters (our limit; Plex's have about 540)
 _MAX_DEPTH = 32
 _MAX_TIMESTAMP = 253_402_300_799  # the last second of the year 9999, the last that a date can hold
-# Whatever carries or fetches a key, changes what is signed, or belongs to encryption.
+# Headers that carry or fetch a key, change what is signed, or belong to encryption.
 _FORBIDDEN_HEADERS = frozenset(
     {"jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256", "crit", "b64", "zip", "enc", "epk", "cty"}
 )
@@ -167,7 +168,7 @@ def _reject_duplicates(members: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-# JSON has no NaN and no Infinity, of which `int` makes a ValueError.
+# `int` is called with NaN or Infinity, which are not JSON, and raises ValueError.
 _DECODER = json.JSONDecoder(object_pairs_hook=_reject_duplicates, parse_constant=int)
 
 
@@ -194,7 +195,7 @@ def check_times(
     max_lifetime: int | None = None,
     optional: bool = False,
 ) -> tuple[int, int]:
-    """Check `iat`, `exp` and `nbf`, and return the first two. This is the last of all checks.
+    """Check `iat`, `exp` and `nbf`, and return the first two. Call it after all other checks.
 
     Args:
         claims: the claims.

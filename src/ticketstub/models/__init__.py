@@ -1,9 +1,10 @@
-"""The nouns of Plex, as frozen data.
+"""Plex's accounts, PINs, media servers and other objects, as frozen data.
 
 Rule: a model has no behaviour beyond small derived properties and knows nothing of the network. Attribute names are
 Pythonic (`auth_token`). The wire names are derived from them (`authToken`), or written out if they cannot be derived. A
-field is `None` (a list is empty) if Plex omitted it, sent null or sent a wrong type; `problems` names the last kind.
-Enumerations stay text, because Plex adds values without notice. Sources: observed bodies, unless stated otherwise.
+field is `None` (a list is empty) if Plex omitted it, sent null or sent a wrong type; `problems` lists the values of a
+wrong type. Enumerations stay text, because Plex adds values without notice. Sources: observed bodies, unless stated
+otherwise.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The account, and the PINs with which a client signs in to it.
 
-Rule: as in the whole package. Sources: observed bodies of `GET /api/v2/user`, of sign-ins and of PINs; the lifetimes of
-PINs are documented.
+Rule: see the package, `ticketstub.models`. Sources: observed bodies of `GET /api/v2/user`, of sign-ins and of PINs; the
+lifetimes of PINs are documented.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, TypeVar
 import msgspec
 
 MILLISECONDS_THRESHOLD = 100_000_000_000
-"""Timestamps from this value on count milliseconds; in seconds it would be the year 5138."""
+"""Timestamps of at least this value are milliseconds. As seconds, they would be in the year 5138 or later."""
 
 EpochSeconds = Annotated[int, msgspec.Meta(lt=MILLISECONDS_THRESHOLD)]
 """Seconds since 1970 (UTC). Plex may write them as seconds, as milliseconds or as a date."""
@@ -21,7 +21,7 @@ AwareDatetime = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel", dict=True):
-    """The base class of the nouns of Plex."""
+    """The base class of all models."""
 
     omit_if_empty: ClassVar[frozenset[str]] = frozenset()
     """Wire names that plex.tv omits when they have no value, instead of writing null (observed)."""
@@ -49,7 +49,7 @@ class Connection(Model, frozen=True, kw_only=True):
 
 
 class BaseUser(Model, frozen=True, kw_only=True):
-    """A person, with all the names that v2 has for people. Managed users have neither user name nor e-mail address."""
+    """What v2 says about every person. Managed users have neither a user name nor an e-mail address."""
 
     id: int | None = None
     uuid: str | None = None

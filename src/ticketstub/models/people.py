@@ -1,7 +1,7 @@
 """Other people: the members of a Home, friends, shares and invitations.
 
-Rule: as in the whole package. Sources: observed bodies of `/api/v2/home/users` and `/api/v2/friends`, and of the older
-API (`/api/users`, `shared_servers`).
+Rule: see the package, `ticketstub.models`. Sources: observed bodies of `/api/v2/home/users` and `/api/v2/friends`, and
+of the older API (`/api/users`, `shared_servers`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an account can reach: media servers, players and devices, and what a media server says about itself.
 
-Rule: as in the whole package. Sources: observed bodies of `GET /api/v2/resources`, `/devices.xml` and media servers;
-the API's published description for transient tokens and sources.
+Rule: see the package, `ticketstub.models`. Sources: observed bodies of `GET /api/v2/resources`, `/devices.xml` and
+media servers; the API's published description for transient tokens and sources.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Resource(Model, frozen=True, kw_only=True):
     """A media server or player that the account can reach.
 
     `owner_id` is `None` if the caller owns it. `access_token` is the caller's token for this server. The server accepts
-    no other token. Players have none.
+    no other token. Players have no token.
     """
 
     # Observed for players. An empty attribute, which is how XML writes null, makes a published client fail.
@@ -89,13 +89,13 @@ class AuthorizedDevice(Model, frozen=True, kw_only=True):
 
 
 class TransientToken(Model, frozen=True, kw_only=True):
-    """A media server's token for at most 48 hours. It ends when the server restarts (documented)."""
+    """A token for a media server. It is valid for at most 48 hours, or until the server restarts (documented)."""
 
     token: Token | None = None
 
 
 class Source(Model, frozen=True, kw_only=True):
-    """How to reach a source that a media server knows, and the transient token for it (documented)."""
+    """The addresses of a source (a server or provider that a media server knows), and a token for it (documented)."""
 
     name: str | None = None
     client_identifier: str | None = None
@@ -113,7 +113,7 @@ class Identity(Model, frozen=True, kw_only=True):
 
 
 class ServerInformation(Model, frozen=True, kw_only=True):
-    """What a media server tells a caller with a token about itself."""
+    """What a media server says about itself to a caller with a token."""
 
     machine_identifier: str | None = None
     friendly_name: str | None = None

@@ -1,1 +1,1 @@
-"""The protocol: calls as values, written once for both ends. Start with call.py, then one file a family."""
+"""The protocol: calls as values, written once for the client and the local Plex. Start with call.py."""

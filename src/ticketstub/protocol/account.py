@@ -1,7 +1,7 @@
 """The calls for plex.tv accounts: token details, sign-in and sign-out, ping, account creation and password changes.
 
-Rule: role-blind, like all of the package. Sources: the API's published description for token details and sign-in,
-observed bodies for every field. The ping is observed in public clients only.
+Rule: the client and the local Plex use the same code (see `call`). Sources: the API's published description for token
+details and sign-in, observed bodies for every field. The ping is observed in public clients only.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class CreateAccount(Call[Account], frozen=True, kw_only=True):
 
 
 class ChangePassword(Call[Account], frozen=True, kw_only=True):
-    """Change the caller's password: `POST /api/v2/users/password`, 200 (its existence is observed, the rest is ours).
+    """Change the caller's password: `POST /api/v2/users/password`, 200 (observed to exist; the rest is assumed).
 
     Args:
         current_password: the current password.

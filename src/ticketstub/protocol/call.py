@@ -1,8 +1,9 @@
-"""A call: one exchange with Plex as a value, written once for both ends.
+"""A call: one exchange with Plex as a value, written once for the client and the local Plex.
 
-Rule: calls are role-blind. A call writes its request and reads its reply; it also reads itself from the parameters of a
-request and writes its reply. It knows no address, identity, token, clock or network: the client adds these, the local
-Plex checks them. Every call has a mark: documented, observed or assumed.
+Rule: a call does not know which of the two uses it. It writes its request and reads its reply; it also reads itself
+from the parameters of a request and writes its reply. It knows no address, identity, token, clock or network: the
+client adds these, the local Plex checks them. Every call has a mark that tells how it is known: documented, observed or
+assumed.
 """
 
 from __future__ import annotations
@@ -52,14 +53,14 @@ class HttpSpec(NamedTuple):
         path: the path below the base URL, with a leading slash. `{id}` in it is replaced with the parameter of that
             name.
         name: the library's name for the call, for logs.
-        base: which of a client's two base URLs it belongs to.
+        base: whether the call is sent to plex.tv or to a media server.
         needs_token: whether the client sends its token. The local Plex refuses such a call without a token.
         in_body: whether the parameters go in the body, not in the query. The body is a form unless `as_json` is set.
         as_json: whether the body is a JSON object.
         retryable: whether the call may be sent again, because sending it twice does no harm.
         status: the status of a successful reply.
         media_type: the media type of a successful reply that is neither JSON nor XML.
-        mark: the source of our knowledge about the call.
+        mark: how the call is known: documented by Plex, observed, or assumed.
         reply: how the reply is read and written.
     """
 
@@ -317,7 +318,7 @@ def build_container_codec(kind: type[Model], *any_of: str) -> ReplyCodec:
 
 
 def find_container_items(name: str, data: object) -> object:
-    """Return the items of a list: of a `MediaContainer`, wrapped or bare, or of a bare list; `None` if it is neither.
+    """Return the items of a `MediaContainer`, of its content without the wrapper, or of an array; else `None`.
 
     Args:
         name: the name of an item.

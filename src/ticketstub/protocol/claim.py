@@ -1,7 +1,7 @@
 """Claiming a media server: the claim token, its exchange, and the media server's own claim calls.
 
-Rule: role-blind, like all of the package. A claim token signs nobody in; it adds a server to an account. Source:
-observed in public clients and container images.
+Rule: the client and the local Plex use the same code (see `call`). A claim token signs nobody in; it adds a server to
+an account. Source: observed in public clients and container images.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ _CLAIM_STATUS_REPLY = ReplyCodec(
 class ClaimServer(Call[ClaimStatus], frozen=True, kw_only=True):
     """Give a claim token to an unclaimed media server: `POST /myplex/claim`, 200 (observed).
 
-    The server accepts one only from its own machine or network.
+    The server accepts the token only from its own machine or network.
     """
 
     http = HttpSpec(

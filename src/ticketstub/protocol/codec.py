@@ -1,4 +1,4 @@
-"""Models to bytes and back, in JSON and in XML.
+"""Converts models to bytes and back, in JSON and XML.
 
 Rule: the body decides its format, not the Content-Type (observed: the header can be wrong for both). A well-formed JSON
 model takes one pass of msgspec. Everything else becomes plain data first, for the lenient reader. A body that cannot be
@@ -68,8 +68,8 @@ def parse(body: bytes) -> object:
         The JSON value, or the content of the XML's root element.
 
     Raises:
-        DecodeError: the body is empty, a web page, cut off, too deeply nested, of too many parts, or neither JSON nor
-            XML.
+        DecodeError: the body is empty, a web page, cut off, nested too deeply, or neither JSON nor XML; or it has too many
+            parts.
     """
     text = body.removeprefix(b"\xef\xbb\xbf").strip()
     if not text:

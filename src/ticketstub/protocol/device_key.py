@@ -1,7 +1,7 @@
 """The calls for device keys: register a key, prove possession of it, get a JWT for it; and Plex's own published keys.
 
-Rule: role-blind, like all of the package. Sources: the API's published description. The content of the reply to a
-registration is not known, so it is not read.
+Rule: the client and the local Plex use the same code (see `call`). Sources: the API's published description. The
+content of the reply to a registration is not known, so it is not read.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class GetNonce(Call[str], frozen=True, kw_only=True):
 
 
 class ExchangeDeviceJwt(Call[Token], frozen=True, kw_only=True):
-    """Exchange a signed device JWT for one of Plex, valid for seven days: `POST /api/v2/auth/token` (documented).
+    """Exchange a signed device JWT for a Plex JWT, valid for seven days: `POST /api/v2/auth/token` (documented).
 
     Args:
         jwt: the result of `DeviceKey.sign`, with a nonce.

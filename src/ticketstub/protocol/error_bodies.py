@@ -1,7 +1,7 @@
-"""The bodies of refusals, both ways: plex.tv's v2 (JSON or XML), its older XML, and a media server's web page.
+"""Reads and writes refusals: those of plex.tv's v2 (JSON or XML), of its older API, and a media server's web page.
 
 Rule: reading never fails and never repeats a secret. Writing takes status, code and message from the refusal's class in
-refusals.py. Sources: observed bodies; where the order of members or the text is ours, it is marked as assumed.
+refusals.py. Sources: observed bodies; an order of members or a text that was not observed is marked as assumed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def parse_retry_after(text: str, date: str) -> float | None:
 
 
 def _read_first_error(data: object) -> tuple[int | None, str | None]:
-    """Read code and message from `{"errors": [{…}]}`, `<errors><error …/></errors>`, `{"error": "…"}` and the like."""
+    """Read code and message of the first error: `{"errors": [{…}]}`, `<errors><error …/></errors>` and similar."""
     for _ in range(4):
         if is_array(data):
             data = data[0] if data else None

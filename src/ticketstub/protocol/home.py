@@ -1,7 +1,8 @@
 """The calls for Plex Home: its members, switching to another user, and passcodes.
 
-Rule: role-blind, like all of the package. A passcode is named `pin` on the wire. Sources: observed bodies. The calls
-that change passcodes are observed in public clients only; how v2 lists a Home in XML is assumed.
+Rule: the client and the local Plex use the same code (see `call`). A passcode is named `pin` on the wire. Sources:
+observed bodies. The calls that change passcodes are observed in public clients only; how v2 lists a Home in XML is
+assumed.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class GetHomeUsers(Call[tuple[HomeUser, ...]], frozen=True, kw_only=True):
 
 
 def _user_to_legacy_dict(user: HomeUser) -> dict[str, object]:
-    """Convert a user as the older list does: in its order, without the members that were added later (observed)."""
+    """Convert a user to the members of the older list, in its order (observed): those added later are missing."""
     members = to_builtins(user)
     return {name: members[name] for name in _LEGACY_USER_KEYS}
 

@@ -1,11 +1,11 @@
 """plex.tv's older API: the account with its password sign-in, and the lists of what an account can reach.
 
-Rule: role-blind, like all of the package. `/users/sign_in` and `/users/account` reply with the same account, whose form
-is irregular: in XML, booleans are 0 and 1 except for two, names have three spellings, and the token appears three
-times. The lists `/api/resources`, `/pms/resources` and `/pms/servers.xml` are XML whatever format is requested
-(observed: clients request JSON and read XML). Their dates are seconds, `relay` is present only if it is true, and no
-address is marked as IPv6. Sources: observed bodies. Sending the login in the query or by HTTP Basic is observed in
-public clients; the local Plex accepts both.
+Rule: the client and the local Plex use the same code (see `call`). `/users/sign_in` and `/users/account` reply with the
+same account, whose form is irregular: in XML, booleans are 0 and 1 except for two, names have three spellings, and the
+token appears three times. The lists `/api/resources`, `/pms/resources` and `/pms/servers.xml` are XML whatever format
+is requested (observed: clients request JSON and read XML). Their dates are seconds, `relay` is present only if it is
+true, and no address is marked as IPv6. Sources: observed bodies. Sending the login in the query or by HTTP Basic is
+observed in public clients; the local Plex accepts both.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ticketstub.protocol.xml import PROLOG, render_element
 from ticketstub.tokens import Secret
 
 WRONG_LOGIN_MESSAGE = "Invalid email, username, or password."
-"""The message of a refused sign-in (observed in quotations; the exact text is uncertain)."""
+"""The message of a refused sign-in (seen only as quoted by others; the exact text is uncertain)."""
 
 
 def _read_account(response: Response) -> Account:
@@ -96,7 +96,7 @@ class GetLegacyAccount(Call[Account], frozen=True, kw_only=True):
 
 
 def _convert_to_v2(user: dict[str, object]) -> dict[str, object]:
-    """Move what only the older XML has to where the lenient reader looks for it."""
+    """Rename the members that only the older XML has, so that the lenient reader finds them."""
     converted = {"profile": user.get("profile_settings"), **user}
     subscription, entitlements = user.get("subscription"), user.get("entitlements")
     if is_object(subscription) and "feature" in subscription:
@@ -316,7 +316,7 @@ class GetLegacyResources(GetResources, frozen=True, kw_only=True):
 
 
 class GetPmsResources(GetLegacyResources, frozen=True, kw_only=True):
-    """List the same under the path that media servers use: `GET /pms/resources` (observed)."""
+    """List the same resources under the path that media servers use: `GET /pms/resources` (observed)."""
 
     http = GetLegacyResources.http._replace(path="/pms/resources", name="servers_resources")
 

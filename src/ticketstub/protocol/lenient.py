@@ -1,9 +1,9 @@
 """The lenient reader: builds a model from plain data that may have wrong types, names or wrappers.
 
-Rule: nothing that Plex sends fails here. Each field is read separately, at every level. A value of a wrong type becomes
-`None` (or is dropped from its list) and is named in `problems`; everything else is kept. One reader serves JSON and
-XML: a wrapper around a list is opened, numbers and booleans may be text, and names are compared without capitals,
-hyphens and underscores, because Plex spells them in at least four ways.
+Rule: the reader never raises, whatever Plex sends. Each field is read separately, at every level. A value of a wrong
+type becomes `None` (or is dropped from its list) and is listed in `problems`; everything else is kept. One reader
+serves JSON and XML: a wrapper around a list is opened, numbers and booleans may be text, and names are compared without
+capitals, hyphens and underscores, because Plex spells them in at least four ways.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def read_value(kind: object, data: object) -> object:
 
 @lru_cache(maxsize=4096)
 def normalize_name(name: str) -> str:
-    """Remove what Plex's spellings of a name differ in: `auth_token`, `Auth-Token` and `authToken` become the same."""
+    """Reduce Plex's spellings of a name to one: `auth_token`, `Auth-Token` and `authToken` become `authtoken`."""
     return name.replace("-", "").replace("_", "").lower()
 
 

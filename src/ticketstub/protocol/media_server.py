@@ -1,7 +1,7 @@
 """A media server's own calls: identity and information, transient tokens and sources, and any other request.
 
-Rule: role-blind, like all of the package. Sources: the API's published description for the identity and the security
-calls, observed bodies for the rest: the order of attributes and the form of the address list.
+Rule: the client and the local Plex use the same code (see `call`). Sources: the API's published description for the
+identity and the security calls, observed bodies for the rest: the order of attributes and the form of the address list.
 """
 
 from __future__ import annotations
@@ -71,9 +71,10 @@ class TransientTokenScope(StrEnum):
 
 
 class GetTransientToken(Call[TransientToken], frozen=True, kw_only=True):
-    """Get a token with the caller's rights for at most 48 hours: `POST /security/token`, 200 (documented).
+    """Get a token with the caller's rights, valid for at most 48 hours: `POST /security/token`, 200 (documented).
 
-    It ends when the media server restarts. The server accepts any method; POST keeps the token out of caches.
+    It becomes invalid when the media server restarts. The server accepts any method; POST keeps the token out of
+    caches.
     """
 
     http = HttpSpec(

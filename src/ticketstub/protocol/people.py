@@ -1,7 +1,7 @@
 """The calls about other people: friends, shares of media servers, and invitations.
 
-Rule: role-blind, like all of the package. Sources: observed bodies of the older API, whose lists are XML whatever
-format is requested. The content of v2's lists beyond their first members is assumed.
+Rule: the client and the local Plex use the same code (see `call`). Sources: observed bodies of the older API, whose
+lists are XML whatever format is requested. The content of v2's lists beyond their first members is assumed.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _friend_to_dict(friend: Friend) -> dict[str, object]:
 
 
 class GetFriends(Call[tuple[Friend, ...]], frozen=True, kw_only=True):
-    """List friends: `GET /api/v2/friends`, 200 (observed); reported as gone (410) in 2026.
+    """List friends: `GET /api/v2/friends`, 200 (observed); reported to reply 410 (gone) in 2026.
 
     Args:
         status: list only friends with this status: `accepted`, `pending_sent`, `pending_received`, or several of them,
@@ -122,7 +122,7 @@ class GetFriends(Call[tuple[Friend, ...]], frozen=True, kw_only=True):
 
 
 class RemoveFriend(NoContentCall, frozen=True, kw_only=True):
-    """Remove a friend, in a way that is gone since 2024: `DELETE /api/friends/{id}`, always 410 (observed)."""
+    """Remove a friend: `DELETE /api/friends/{id}`. Plex removed this call in 2024: it always replies 410 (observed)."""
 
     http = HttpSpec("DELETE", "/api/friends/{id}", "remove_friend", retryable=False, mark="observed")
 
@@ -253,7 +253,7 @@ _INVITATIONS_REPLY = _build_container_list_codec(Invitation, "Invite")
 class GetReceivedInvitations(Call[tuple[Invitation, ...]], frozen=True, kw_only=True):
     """List the invitations that the caller has not answered: `GET /api/invites/requests`, 200, XML (observed).
 
-    This call and the next are gone since 2025 (410, observed).
+    Plex removed this call and the next in 2025: they reply 410 (observed).
     """
 
     http = HttpSpec("GET", "/api/invites/requests", "received_invitations", mark="observed", reply=_INVITATIONS_REPLY)
@@ -270,9 +270,9 @@ class _InvitationCall(NoContentCall, frozen=True, kw_only=True):
 
     Args:
         id: the invitation's id.
-        friend: whether it is about being friends. Ignored, like the next two: the id suffices.
-        home: whether it is about a Home.
-        server: whether it is about media servers.
+        friend: whether it is an invitation to be friends. Plex ignores this and the next two: the id suffices.
+        home: whether it is an invitation to a Home.
+        server: whether it is an invitation to use media servers.
     """
 
     id: int

@@ -1,7 +1,8 @@
 """The calls for PINs: create one, poll it, approve it, and get its QR code; and the PINs of the older API.
 
-Rule: role-blind, like all of the package. Sources: the API's published description and observed bodies. Assumed: the
-form of a location in XML, the JSON of the older API, and everything about the QR code's reply except its type.
+Rule: the client and the local Plex use the same code (see `call`). Sources: the API's published description and
+observed bodies. Assumed: the form of a location in XML, the JSON of the older API, and everything about the QR code's
+reply except its type.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ PinT = TypeVar("PinT", Pin, LegacyPin)
 
 
 def _read_pin(kind: type[PinT], response: Response) -> PinT:
-    """Read a PIN. One whose token is unusable is malformed: as a pending PIN, it would be polled in vain."""
+    """Read a PIN. An unusable token makes it malformed: as a pending PIN, it would be polled until it expires."""
     found = read_reply(kind, response, ("id", "auth_token"))
     if found.auth_token is None and any(lenient.normalize_name(path) in lenient.TOKEN_NAMES for path in found.problems):
         raise build_malformed_reply(response, "the PIN's token is unusable")

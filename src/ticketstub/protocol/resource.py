@@ -1,7 +1,8 @@
 """The calls for what an account has: its media servers and players, its authorized devices, and its public IP address.
 
-Rule: role-blind, like all of the package. Sources: the API's published description and observed bodies, which differ in
-what may be missing. A removal is known to succeed with 200 or 204, so both are accepted.
+Rule: the client and the local Plex use the same code (see `call`). Sources: the API's published description and
+observed bodies, which differ in what may be missing. A removal is known to succeed with 200 or 204, so both are
+accepted.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from xml.parsers import expat
 from ticketstub.messages import is_array, is_object
 
 PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
-"""What a document that is written starts with."""
+"""The XML declaration, with which every document starts."""
 
 _MAX_DEPTH = 64
 _NESTED_TYPES = (dict, list, tuple)
@@ -60,7 +60,7 @@ class _ContentBuilder:
 
     def __init__(self) -> None:
         self.document: dict[str, object] = {}
-        """The root element, as a member of this name."""
+        """Its one member is the root element, under the element's name."""
         self._open: list[tuple[dict[str, object], list[str]]] = [(self.document, [])]
         self._count = 0
 
