@@ -107,6 +107,8 @@ _REPLACED_KEYWORDS = {
     "open_browser": "method=Browser(open=...)",
     "forward_url": "method=Browser(forward_url=...)",
     "storage": "store=",
+    "credentials": "store=",
+    "give_up": "max_wait=",
 }
 
 
