@@ -483,6 +483,8 @@ def test_a_store_by_its_name(facade: Facade, tmp_path: Path, monkeypatch: pytest
         "open_browser": r"Browser\(open=",
         "forward_url": r"Browser\(forward_url=",
         "storage": "pass store=",
+        "credentials": "pass store=",
+        "give_up": "pass max_wait=",
     }.items(),
 )
 def test_keywords_of_earlier_versions(keyword: str, words: str) -> None:

@@ -24,7 +24,7 @@ SMALL = {"media_server", "m", "signing_key"}
 # What reads the rows of a table in their own order and stops after as many as it lists.
 BOUNDED = {"sqlite._SELECT_ACCOUNTS": "account"}
 # What may look at every row: the start page counts accounts, for a person at this machine.
-COUNTING = {"sqlite.list_accounts": "account"}
+COUNTING = {"sqlite.count_and_list_accounts": "account"}
 SCAN = re.compile(r"SCAN (\w+)")
 STATEMENT = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE)\s")
 

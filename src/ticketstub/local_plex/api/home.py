@@ -170,7 +170,7 @@ async def set_managed_passcode(context: PlexTvContext, call: SetManagedPasscode)
     homes.check_admin(home, caller)
     account = homes.find_member(home, caller, str(call.id)).account
     if not account.record.restricted:
-        raise homes.build_unavailable_refusal()
+        raise homes.build_unavailable_action_refusal()
     if call.passcode is not None:
         homes.check_new_passcode(call.passcode)
     await _save_passcode(
@@ -240,7 +240,7 @@ async def remove_home_user(context: PlexTvContext, call: RemoveHomeUser) -> None
         homes.check_admin(home, caller)
     check_not_managed(caller)
     if home is None or member.is_admin:
-        raise homes.build_unavailable_refusal()
+        raise homes.build_unavailable_action_refusal()
     if not await store.homes.remove_member(home.id, member.account.id, context.server.now()):
         raise NotFound
 

@@ -68,7 +68,7 @@ class ReplyFolder:
 
     async def answer(self, request: IncomingRequest, token: str) -> OutgoingResponse:
         """Answer from a file, or with a page that lists the files that would answer the request."""
-        set_path_template(request, token)
+        set_logged_path(request, token)
         return await asyncio.to_thread(self._answer, request, token)
 
     def _answer(self, request: IncomingRequest, token: str) -> OutgoingResponse:
@@ -102,7 +102,7 @@ class ReplyFolder:
             return None
 
 
-def set_path_template(request: IncomingRequest, token: str) -> None:
+def set_logged_path(request: IncomingRequest, token: str) -> None:
     """Set the path under which a request is logged, unless it contains the client's token."""
     if not KnownSecrets((token,)).is_found_in(request.path):
         request.path_template = "/" + build_reply_name(request.path, {})

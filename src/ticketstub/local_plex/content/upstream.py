@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 from ticketstub.dns import alook_up
 from ticketstub.local_plex.content.recording import Recorder
-from ticketstub.local_plex.content.replies import MAX_BODY_BYTES, build_headers, render_page, set_path_template
+from ticketstub.local_plex.content.replies import MAX_BODY_BYTES, build_headers, render_page, set_logged_path
 from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.redaction.known_secrets import ARCHIVE_SIGNATURES, HiddenSecret, KnownSecrets
@@ -86,7 +86,7 @@ class Upstream:
 
     async def answer(self, request: IncomingRequest, token: str) -> OutgoingResponse:
         """Forward a request; `token` is the client's, empty if it needed none. May raise `BadRequest`."""
-        set_path_template(request, token)
+        set_logged_path(request, token)
         if not token:
             return render_page(401, "Requests without a token are not forwarded upstream.")
         if request.method not in _READ_METHODS and not self._server.upstream_writes:

@@ -53,7 +53,7 @@ def check_admin(home: HomeRow | None, caller: AccountRow) -> None:
         raise Forbidden
 
 
-def build_unavailable_refusal() -> Forbidden:
+def build_unavailable_action_refusal() -> Forbidden:
     """Return the refusal of an action that this kind of user does not have (403, code 1043)."""
     return Forbidden("This action is not available for this user", status=403, code=1043)
 

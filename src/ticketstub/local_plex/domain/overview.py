@@ -104,7 +104,7 @@ class Overview:
     async def summarise(self, instance: SummarySource, *, include_secrets: bool) -> InstanceSummary:
         """Summarise the accounts as they are now."""
         # The first accounts: those of the world in its order, then others.
-        count, others = await instance.store.list_accounts(MAX_ACCOUNTS)
+        count, others = await instance.store.count_and_list_accounts(MAX_ACCOUNTS)
         rows = [
             row
             for number in [*self._world_accounts][:MAX_ACCOUNTS]

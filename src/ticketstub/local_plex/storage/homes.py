@@ -175,7 +175,7 @@ class HomeRepository(Repository):
         """
         home_id = ensure_admin_home(transaction, home, now)
         transaction.require(add_managed_user(transaction, home_id, account, now))
-        update_home_fields(transaction, home_id)
+        update_member_records(transaction, home_id)
         return True
 
     @transactional
@@ -227,7 +227,7 @@ class HomeRepository(Repository):
                 "UPDATE token SET revoked_at = ?2 WHERE account_id = ?1 AND revoked_at IS NULL", account_id, now
             )
             transaction.execute("UPDATE account SET disabled_at = ?2 WHERE id = ?1", account_id, now)
-        update_home_fields(transaction, home_id)
+        update_member_records(transaction, home_id)
         return True
 
     @transactional
@@ -253,7 +253,7 @@ class HomeRepository(Repository):
                 MAX_HOME_SIZE,
             )
         )
-        update_home_fields(transaction, home_id)
+        update_member_records(transaction, home_id)
         return True
 
     async def list_invitations(self, account_id: int, *, sent: bool) -> tuple[InvitationRow, ...]:
@@ -269,7 +269,7 @@ class HomeRepository(Repository):
         """Accept an invitation to this account; `False` if there is none or the Home is full."""
         (home_id,) = transaction.require_row(_DELETE_RECEIVED, invitation_id, account_id)
         transaction.require(add_member(transaction, account_id, home_id, guest=False, now=now))
-        update_home_fields(transaction, home_id)
+        update_member_records(transaction, home_id)
         return True
 
     @transactional
@@ -323,7 +323,7 @@ def update_record(transaction: Transaction, account_id: int, changes: dict[str, 
     return changed
 
 
-def update_home_fields(transaction: Transaction, home_id: int) -> None:
+def update_member_records(transaction: Transaction, home_id: int) -> None:
     """Write the fields that describe the Home into each member's record."""
     members = transaction.fetch_all(
         """

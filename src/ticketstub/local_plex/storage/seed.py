@@ -29,7 +29,7 @@ from ticketstub.local_plex.storage.homes import (
     add_managed_user,
     add_member,
     set_passcode_hash,
-    update_home_fields,
+    update_member_records,
 )
 from ticketstub.local_plex.storage.media_servers import SELECT_IS_OWNER, UPSERT_SHARE
 from ticketstub.local_plex.storage.seal import VERIFICATION_PURPOSE, InstanceKeys
@@ -237,7 +237,7 @@ class _Seeder:
             self._add_member(self._account_id(member.account), home, guest=member.guest)
         for managed in home.managed:
             self._add_managed_user(managed, home)
-        update_home_fields(self._transaction, home.id)
+        update_member_records(self._transaction, home.id)
 
     def _add_member(self, account_id: int, home: WorldHome, *, guest: bool) -> None:
         """Make an account a member unless it is, or has been, a member of any Home."""

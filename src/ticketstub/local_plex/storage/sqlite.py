@@ -134,7 +134,7 @@ class SqliteStore(Repository):
         )
         return self._reader.decode_account(row) if row else None
 
-    async def list_accounts(self, limit: int) -> tuple[int, tuple[AccountRow, ...]]:
+    async def count_and_list_accounts(self, limit: int) -> tuple[int, tuple[AccountRow, ...]]:
         """Return the number of accounts and managed users, and the first ones by id."""
         count = self._reader.fetch_value(int, "SELECT count(*) FROM account") or 0
         return count, tuple(self._reader.decode_account(row) for row in self._reader.fetch_all(_SELECT_ACCOUNTS, limit))
