@@ -68,8 +68,8 @@ def parse(body: bytes) -> object:
         The JSON value, or the content of the XML's root element.
 
     Raises:
-        DecodeError: the body is empty, a web page, cut off, nested too deeply, or neither JSON nor XML; or it has too many
-            parts.
+        DecodeError: the body is empty, a web page, cut off, nested too deeply, or neither JSON nor XML; or it has too
+            many parts.
     """
     text = body.removeprefix(b"\xef\xbb\xbf").strip()
     if not text:
