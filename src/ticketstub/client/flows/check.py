@@ -160,9 +160,10 @@ def _probe_media_server(token: Token, context: FlowContext) -> Flow[bool | None]
     """Tell whether the named media server accepts the token; `None` if it answers without one too."""
     from ticketstub.protocol.media_server import GetServerInformation
 
-    settings = with_token(context.settings, token, trusted_url=context.settings.server)
     try:
-        yield from context._replace(settings=settings).call(GetServerInformation())
+        yield from context._replace(
+            settings=with_token(context.settings, token, trusted_url=context.settings.server)
+        ).call(GetServerInformation())
     except (Unauthorized, Forbidden):
         return False
     try:

@@ -34,8 +34,7 @@ def get_media_server_token(passcode: str | Secret | None, context: FlowContext) 
     from ticketstub.protocol.account import GetTokenDetails
 
     session = get_stored_session(context.settings)
-    server_token = session.credential.server_token if session else None
-    if server_token is not None:
+    if session and (server_token := session.credential.server_token):
         with suppress(Unauthorized):  # it was revoked
             yield from context.with_token(server_token).call(GetTokenDetails())
             return server_token

@@ -184,7 +184,7 @@ class FlowContext(NamedTuple):
 
     def with_client_identifier(self, identifier: str | None) -> FlowContext:
         """Return a copy with another client identifier; `None` changes nothing."""
-        if identifier is None:
+        if identifier is None or (identifier == self.device.client_identifier and not self.settings.client_identifier):
             return self
         return self._replace(
             settings=replace(self.settings, client_identifier=None),

@@ -355,12 +355,11 @@ def save_session(
     )
     store = yield from open_store(store, credential.entry)
     saved = yield from run_blocking(partial(_save_credential, store, credential))
-    location = yield from run_blocking(partial(store.describe_location, *credential.entry))
     return StoredSession(
         context._replace(device=session.device),
         store,
         saved,
-        location=location,
+        location=(yield from run_blocking(partial(store.describe_location, *credential.entry))),
         method=session.method,
         previous_status=previous_status,
     )

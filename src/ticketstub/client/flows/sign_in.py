@@ -191,8 +191,9 @@ def sign_in(options: SignInOptions, context: FlowContext) -> Flow[StoredSession]
     entry = Entry.create(context.issuer, options.profile, options.app)
     store = yield from open_store(options.store, entry)
     credential = None if options.force else (yield from run_blocking(partial(store.load, *entry)))
-    login = options.method.login if isinstance(options.method, Password) else None
-    status, session = yield from resume_session(login, context, store, credential)
+    status, session = yield from resume_session(
+        options.method.login if isinstance(options.method, Password) else None, context, store, credential
+    )
     if session is None:
         session = yield from _start_new_sign_in(options, context, store, status, credential)
         if status == "none" and options.store in (None, "auto"):
@@ -219,8 +220,13 @@ def load_session(
     credential = yield from run_blocking(partial(store.load, *entry))
     if credential is None or credential.token is None or credential.signed_out_at is not None:
         raise NotSignedIn("no sign-in is stored for this app and profile", hint="call sign_in with the same names")
-    location = yield from run_blocking(partial(store.describe_location, *entry))
-    return StoredSession(context, store, credential, location=location, previous_status="unchecked")
+    return StoredSession(
+        context,
+        store,
+        credential,
+        location=(yield from run_blocking(partial(store.describe_location, *entry))),
+        previous_status="unchecked",
+    )
 
 
 def resume_session(
@@ -374,8 +380,9 @@ def _switch_to_device_key(session: StoredSession, context: FlowContext) -> Flow[
     credential = session.credential
     if credential.device_key is None:
         key = yield from run_blocking(generate_key)
-        with_key = replace(credential, device_key=(yield from run_blocking(key.dump)))
-        credential = session.credential = yield from session.save(with_key, replacing=credential)
+        credential = session.credential = yield from session.save(
+            replace(credential, device_key=(yield from run_blocking(key.dump))), replacing=credential
+        )
     device_key = yield from run_blocking(partial(load_key, credential.device_key))
     if device_key is None or credential.token is None or credential.token.kind == "jwt":  # somebody else has done it
         return

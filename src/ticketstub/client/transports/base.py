@@ -254,8 +254,9 @@ def make_unreachable_error(origin: Origin, error: BaseException, *, sent: bool) 
 
 def make_timeout_error(origin: Origin, *, sent: bool) -> TimedOut:
     """Make the error for a deadline that passed."""
-    what = "did not answer" if sent else "could not be connected to"
-    return TimedOut(f"{origin} {what} in the time allowed", sent=sent)
+    return TimedOut(
+        f"{origin} {'did not answer' if sent else 'could not be connected to'} in the time allowed", sent=sent
+    )
 
 
 def make_closed_early_error(origin: Origin) -> Unreachable:

@@ -71,8 +71,8 @@ def _parse_proxy(url: str) -> ProxyConfig:
     if not credentials:
         return ProxyConfig(origin, None)
     user, _, password = credentials.partition(":")
-    encoded = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode("ascii")
-    return ProxyConfig(origin, Secret(f"Basic {encoded}"))
+    encoded = b64encode(f"{unquote(user)}:{unquote(password)}".encode())
+    return ProxyConfig(origin, Secret(f"Basic {encoded.decode('ascii')}"))
 
 
 def _is_exempt(origin: Origin, entry: str) -> bool:

@@ -74,16 +74,16 @@ class InProcessApp:
             Unreachable: nothing listens there, or the event loop has ended.
             ValueError: the request cannot be sent.
         """
-        origin, target, fields, left = prepare_request(request, deadline)
+        origin, target, fields, remaining = prepare_request(request, deadline)
         scope = _build_scope(request, origin, target, fields)
         reachability = self._get_reachability(origin.host, origin.port)
         if reachability == "refused":
             raise _make_refused_error(origin)
         is_sent = reachability == "answers"
         response = self._run_app(scope, request.body, origin) if is_sent else _wait_unanswered(origin)
-        left = left if is_sent else min(left, connect_timeout)
+        remaining = remaining if is_sent else min(remaining, connect_timeout)
         try:
-            return origin, asyncio.run_coroutine_threadsafe(response, self._loop), left, is_sent
+            return origin, asyncio.run_coroutine_threadsafe(response, self._loop), remaining, is_sent
         except RuntimeError:  # the loop is closed
             response.close()
             raise _make_refused_error(origin) from None
