@@ -1,7 +1,7 @@
 """This installation as Plex knows it: a device of the account, recognized by its client identifier.
 
-Rule: an identifier is created once and stored. A program that creates a new one for each run fills its user's list of
-devices, and mailbox, with phantoms. Any text is a valid identifier (documented).
+Rule: an identifier is created once and stored. A program that creates a new one in each run fills its user's list of
+devices with duplicates, and their mailbox with notices of new devices. Any text is a valid identifier (documented).
 """
 
 from __future__ import annotations
@@ -89,14 +89,17 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
             OSError: The identifier can be neither read nor stored.
         """
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-            raise ValueError("a device's name has 1 to 64 letters, digits, dots, hyphens and underscores")
+            raise ValueError(
+                "a device's name has 1 to 64 letters, digits, dots, hyphens and underscores, the first a letter or digit"
+            )
         return cls.for_this_computer(_load_or_create_identifier(directory, name), name, version)
 
     @classmethod
     def load_or_use_temporary(cls, name: str, *, version: str | None = None, directory: Path | None = None) -> Device:
-        """Return what `load_or_create` returns, or a device for the lifetime of this process, with a `PlexWarning`.
+        """Return the device of `load_or_create`, or a temporary one if the identifier cannot be read or stored.
 
-        A home folder that is missing or read-only thus costs nothing but the identifier.
+        The temporary identifier lasts until the process ends, and a `PlexWarning` says so. A program thus works without
+        a writable home folder.
 
         Raises:
             ValueError: The name is invalid.

@@ -92,7 +92,7 @@ async def alook_up(host: str, port: int, resolver: Resolver = resolve_with_syste
 
 
 def _parse_literal(host: str, port: int) -> list[ResolvedAddress]:
-    """Return the address that an IP address stands for, and nothing for a name."""
+    """Parse an IP address into a list of one address. The list is empty for a name."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.inet_pton(family, host)
@@ -115,7 +115,7 @@ def is_loopback(host: str) -> bool:
 
 
 def parse_ip(text: str) -> IPv4Address | IPv6Address | None:
-    """Parse an IP address without its zone, an IPv4-mapped one as IPv4. Return `None` for anything else."""
+    """Parse an IP address, ignoring its zone. An IPv4-mapped one becomes IPv4; anything else returns `None`."""
     from ipaddress import IPv6Address, ip_address  # few callers need it
 
     try:

@@ -145,4 +145,4 @@ class CrossOriginRedirect(RedirectRefused):
 
 
 class CredentialsError(PlexError):
-    """The credentials are missing or not for this server, and nothing was sent; or the credential store failed."""
+    """The credentials are missing or not for this server, so nothing was sent; or the credential store failed."""

@@ -14,7 +14,7 @@ from ticketstub.dns import parse_ip
 from ticketstub.tokens import Unpicklable
 
 MAX_BODY_SIZE = 2 * 1024 * 1024
-"""The largest body, in bytes, that a client reads: hostile replies are bounded."""
+"""The largest body, in bytes, that a client reads. It limits hostile responses."""
 
 MAX_URL_LENGTH = 32 * 1024
 """The longest URL, in characters, that is sent. Servers refuse much shorter ones, and httpx refuses 64 KiB."""
@@ -144,7 +144,7 @@ def get_origin(url: str) -> str:
     """Return the origin of an absolute http or https URL: its scheme and host, and its port if it is not the default.
 
     Raises:
-        ValueError: As `split_url`.
+        ValueError: The URL is invalid; see `split_url`.
     """
     return split_url(url)[0].url
 

@@ -27,7 +27,8 @@ _OPEN_FLAGS = (
 class UnsafeFileError(Exception):
     """A file is not one that only its owner can read.
 
-    The text continues a sentence that starts with the file's name. `advice` is the first half of what to do.
+    Its text follows the file's name in a sentence: "is not a regular file". `advice` says what to do, for example
+    "chmod 600", and the caller completes it.
     """
 
     def __init__(self, reason: str, advice: str) -> None:
@@ -101,7 +102,11 @@ def write(path: Path, content: bytes, *, sync: bool = True) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its missing parents, accessible only to this user whatever the umask is."""
+    """Create a folder and its missing parents, accessible only to this user whatever the umask is.
+
+    Raises:
+        OSError: It cannot be created.
+    """
     for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
         missing.mkdir(0o700, exist_ok=True)
 
@@ -122,7 +127,13 @@ def remove(path: Path) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the disk has the names in a folder. Windows has no call for this and needs none."""
+    """Wait until the disk has a folder's list of files, so that a crash undoes no renaming or deletion.
+
+    Windows has no call for this and needs none.
+
+    Raises:
+        OSError: The folder cannot be synced.
+    """
     if not _POSIX:
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -136,7 +147,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def is_owned_by_user(file_stat: os.stat_result) -> bool:
-    """Return whether a file or folder is this user's. To root, as in a container, files of all owners are."""
+    """Return whether a file or folder belongs to this user. For root, as in a container, every file does."""
     return not _POSIX or file_stat.st_uid == os.geteuid() or os.geteuid() == 0
 
 

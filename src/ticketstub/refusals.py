@@ -24,7 +24,7 @@ class RefusalDefaults(NamedTuple):
 
 
 class Refusal(PlexError):
-    """Plex refused the request. Raised itself for a status or code without a subclass.
+    """Plex refused the request. Raised as such for a status and code without a subclass.
 
     Attributes:
         retry_after: How many seconds Plex asks to wait, or `None` if it does not say (observed: it usually does not).

@@ -1,4 +1,4 @@
-"""What the traceback of an exception shows outside the library: its lines, but none of the library's local variables.
+"""Keep secrets out of tracebacks: they show the lines of this library, but none of its local variables.
 
 Rule: error trackers, `pytest -l` and `TracebackException(capture_locals=True)` print the local variables of each frame,
 and those of this library contain tokens, passwords and whole requests. Therefore every public class and function that
@@ -106,7 +106,7 @@ def clear_locals(error: BaseException) -> None:
 
 
 def _prune_chain(error: BaseException) -> list[BaseException]:
-    """Remove the cause and context of an exception if they may not be seen, and return those to be cleared."""
+    """Remove the cause and context of an exception if they must not be shown, and return those to be cleared."""
     cause, context = error.__cause__, error.__context__
     if isinstance(error, PlexError) and not isinstance(cause, PlexError | None) and _is_internal_error(cause):
         error.__cause__ = None

@@ -202,7 +202,7 @@ class Forgetful(FakeKeyring):
 def test_lost_data_is_detected(ring: FakeKeyring | NullKeyring, tmp_path: Path) -> None:
     """A save detects a keyring that stores nothing or only the start."""
     store = KeyringStore(ring, directory=tmp_path)
-    with pytest.raises(CredentialsError, match="did not keep"):
+    with pytest.raises(CredentialsError, match="did not store"):
         store.save(make_credential(), replacing=None)
 
 

@@ -1,11 +1,11 @@
-"""Other libraries' names on this client, so that their documented snippets run with one changed import.
+"""Drop-in replacements for other Plex libraries: their documented snippets run with one changed import.
 
     from ticketstub.compat import plex_api  # plex-api-client 0.6.6 to 0.9.0
 
-Rule: only names and shapes are theirs. What is sent, where a token may go and what is retried follows Ticketstub. A
-name that is not covered is an `AttributeError`, so that `hasattr` and `getattr` with a default work, and an argument
-that cannot be honored is an `UnsupportedArgument`; both name what to use instead. Source: the published releases,
-observed from outside.
+Rule: only the names and signatures are theirs. Requests, the servers that may get a token, and retries are those of
+Ticketstub. A name that is not covered is an `AttributeError`, so that `hasattr` and `getattr` with a default work, and
+an argument that cannot be honored is an `UnsupportedArgument`; both name what to use instead. Source: the published
+releases, observed from outside.
 """
 
 from __future__ import annotations

@@ -4,9 +4,8 @@
     with store.lock(issuer, profile):
         credential = store.load(issuer, profile)
 
-Rule: every store holds the same `Credential`s and makes the same promises (`CredentialStore`): a credential is written
-as a whole or not at all, by one writer at a time, is found again after a crash, and is never returned for another
-issuer.
+Rule: all stores keep the promises of `CredentialStore`. A save is all or nothing, with one writer at a time. A
+credential is never returned for another issuer, app or profile. Except in memory, it survives a crash.
 """
 
 from __future__ import annotations

@@ -30,13 +30,14 @@ def default_store(
 
     Args:
         storage: The store to use; `auto` chooses.
-        directory: The folder of the files, with `keyring` in it for the notes of the keyring's entries; by default in
-            the user's data directory for Ticketstub.
-        entry: The entry that is looked for; a store that contains it comes first.
+        directory: The folder of the credential files; by default `credentials` in the user's data directory for
+            Ticketstub. Its subfolder `keyring` contains the notes of the keyring's entries.
+        entry: An entry to look for. A store that contains it is preferred.
 
     Raises:
-        ValueError: `storage` is none of these.
-        CredentialsError: The folder cannot be listed.
+        ValueError: `storage` is not one of the four names.
+        CredentialsError: The folder or a note in it cannot be read; or the home folder is unknown, and `storage` is
+            `file` or `keyring`.
     """
     if storage not in get_args(StoreKind):
         raise ValueError('storage must be "auto", "keyring", "file" or "memory"')

@@ -4,9 +4,9 @@ Rule: a file is replaced as a whole or not at all, by one writer at a time. A fi
 to others, damaged or of another entry is refused and left unchanged. The kernel holds the locks, so a killed process
 leaves none behind and a forked child does not inherit its parent's. Lock files are empty and are never deleted here.
 
-Earlier versions stored one sign-in per issuer and profile, without an app. It belongs to the app whose remembered
-client identifier it carries, otherwise to the command, and never to the first app that asks. It stays in its place, for
-earlier versions to find, until its app saves or removes it.
+Earlier versions stored one sign-in per issuer and profile, without an app. It belongs to the app whose stored client
+identifier it contains, otherwise to the command, and never just to the app that asks first. It stays where earlier
+versions find it until its app saves or removes it.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from ticketstub.tracebacks import hide_locals
 
 SUFFIX = ".kept"
 LEGACY_SUFFIX = ".json"
-"""The suffix of files and notes without an app. Today's differs, so that earlier versions do not read today's files."""
+"""The suffix of earlier versions' files and notes, without an app. They do not read files with the new suffix."""
 
 WRITE_TIMEOUT = 10.0
-"""How many seconds a save waits for another one, which takes milliseconds (our choice)."""
+"""How many seconds a save waits for another save, which usually takes milliseconds (our choice)."""
 
 MAX_FILE_BYTES = 64 * 1024
 """The largest file that is read. A credential has about one thousand bytes (our choice)."""
@@ -84,12 +84,20 @@ class PrivateFolder:
             private_files.write(self.path / name, data)
 
     def remove(self, name: str) -> bool:
-        """Delete a file or a symbolic link, and return whether there was one."""
+        """Delete a file or a symbolic link, and return whether there was one.
+
+        Raises:
+            CredentialsError: It cannot be deleted.
+        """
         with _translate_errors(self.path / name, "deleted"):
             return private_files.remove(self.path / name)
 
     def list_names(self, *suffixes: str) -> list[str]:
-        """Return the sorted names of the files with one of these suffixes."""
+        """Return the sorted names of the files with one of these suffixes, without hidden ones (drafts).
+
+        Raises:
+            CredentialsError: The folder exists but cannot be listed.
+        """
         with _translate_errors(self.path, "listed"), suppress(FileNotFoundError, NotADirectoryError):
             names = [path.name for path in self.path.iterdir()]
             return sorted(name for name in names if name.endswith(suffixes) and not name.startswith("."))
@@ -155,8 +163,8 @@ def _translate_errors(path: Path, action: str) -> Generator[None, None, None]:
 def get_entry_name(entry: Entry, *, is_legacy: bool = False) -> str:
     """Return the name of an entry's file or note, without suffix; `is_legacy` is the name in earlier versions.
 
-    It is readable, valid on every system, and unique: the digest separates entries whose readable parts are equal, or
-    equal to a file system that ignores case. It starts with `http`, so it is neither hidden nor reserved on Windows.
+    It is readable, valid on every system, and unique: the digest distinguishes entries whose readable parts are
+    equal or differ only in case. It starts with `http`, so it is neither hidden nor reserved on Windows.
     """
     key = [entry.issuer, entry.profile] if is_legacy else [entry.issuer, entry.app, entry.profile]
     digest = hashlib.sha256("\n".join(key).encode()).hexdigest()[:16]
@@ -180,8 +188,8 @@ class FolderStore(ABC):
 
     Args:
         directory: The folder.
-        device_directory: The folder of remembered client identifiers, which tell to which app an earlier version's
-            sign-in belongs; by default the user's.
+        device_directory: The folder of stored client identifiers, which show to which app an earlier version's sign-in
+            belongs; by default `devices` in the user's data directory for Ticketstub.
         write_timeout: How many seconds a writer waits for another one.
     """
 
@@ -203,7 +211,7 @@ class FolderStore(ABC):
         """Store a credential if the stored one is still `replacing`; see `CredentialStore.save`.
 
         Raises:
-            CredentialsError: As `load`; or it cannot be written, and then the old one is still stored.
+            CredentialsError: As `load`; or it cannot be written, in which case the old one stays.
         """
         entry = credential.entry
         with self._hold_write_lock(entry):
@@ -255,11 +263,11 @@ class FolderStore(ABC):
         return tuple(sorted({self._parse_entry(name, data) for name, data in files if data is not None}))
 
     def _hold_write_lock(self, entry: Entry) -> AbstractContextManager[None]:
-        """Hold the writers' lock. It is not that of `lock`, whose holder saves, too."""
+        """Hold the lock for writers. It is not the one of `lock`, whose holder also saves."""
         return self._folder.hold_locks([f"{name}.writing" for name in self._get_lock_names(entry)], self._write_timeout)
 
     def _get_lock_names(self, entry: Entry) -> list[str]:
-        """Return the name of the lock, and that of earlier versions while both may use the same sign-in."""
+        """Return the name of the entry's lock, and the earlier versions' name while they may use the same sign-in."""
         is_shared = self._needs_migration(entry)
         return [get_entry_name(entry), *([get_entry_name(entry, is_legacy=True)] if is_shared else [])]
 
@@ -290,7 +298,7 @@ class FolderStore(ABC):
         return not os.path.lexists(self._folder.path / get_file_name(entry)) and self._needs_migration(entry)
 
     def _needs_migration(self, entry: Entry) -> bool:
-        """Return whether an earlier version's sign-in is this entry's, or is left over from an interrupted move."""
+        """Return whether an earlier version's copy of this entry's sign-in still exists."""
         try:
             legacy_credential = self._load_legacy(entry)
         except CredentialsError:  # it cannot be read, and therefore belongs to the command
@@ -309,8 +317,8 @@ class FileStore(FolderStore):
     Args:
         directory: The folder, created when needed; by default `credentials` in the user's data directory for
             Ticketstub.
-        device_directory: The folder of remembered client identifiers, which tell to which app an earlier version's
-            sign-in belongs; by default the user's.
+        device_directory: The folder of stored client identifiers, which show to which app an earlier version's sign-in
+            belongs; by default `devices` in the user's data directory for Ticketstub.
 
     Raises:
         CredentialsError: No directory is given and the user's home folder is unknown.
@@ -342,12 +350,12 @@ class FileStore(FolderStore):
             CredentialsError: The file is a symbolic link, accessible to others, damaged or of another entry.
         """
         entry = Entry.create(issuer, profile, app)
-        # Windows replaces no file that is open.
+        # On Windows, a file that is open for reading cannot be replaced.
         with self._hold_write_lock(entry) if os.name == "nt" and self.has_files() else nullcontext():
             return self._load(entry)
 
     def remove(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP) -> bool:
-        """Delete the file, whatever it contains, and return whether there was one."""
+        """Delete the file, even if it cannot be read, and return whether there was one."""
         entry = Entry.create(issuer, profile, app)
         names = {get_file_name(entry), get_file_name(entry, is_legacy=True)}
         return not names.isdisjoint(self._folder.list_names(SUFFIX, LEGACY_SUFFIX)) and super().remove(*entry)
@@ -361,7 +369,7 @@ class FileStore(FolderStore):
         return self._parse_entries(SUFFIX, LEGACY_SUFFIX)
 
     def describe_location(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP) -> str:
-        """Name the file."""
+        """Describe in which file the credential is or would be stored."""
         entry = Entry.create(issuer, profile, app)
         path = self.directory / get_file_name(entry, is_legacy=self._is_stored_as_legacy(entry))
         return f"in the file {path}, which only you can read"

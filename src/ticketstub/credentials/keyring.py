@@ -1,8 +1,8 @@
 """Credentials in the system's keyring: Keychain, Credential Manager, Secret Service or KWallet.
 
-Rule: secrets are stored only in the keyring. A keyring cannot be listed, so a small file without secrets notes each
-entry: listing then unlocks nothing, and two programs that save at once cannot lose each other's note, as they could in
-one common entry. Each entry has its own service name, because Windows replaces an entry by another of the same name.
+Rule: secrets are stored only in the keyring. A keyring cannot be listed, so each entry has a note: a small file without
+secrets. So listing unlocks nothing, and programs that save at the same time cannot overwrite each other's notes. Each
+entry has its own service name, because on Windows an entry replaces another one of the same service.
 
 A keyring may show a window and wait for its user, or hang (a locked keyring over SSH does), so every request to it runs
 on its own thread and has a time limit. What a keyring raises becomes a `CredentialsError` without its text, cause or
@@ -109,7 +109,11 @@ class KeyringStore(FolderStore):
         return self._parse_entries(SUFFIX, LEGACY_SUFFIX)
 
     def describe_location(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP) -> str:
-        """Name the keyring and the entry."""
+        """Describe in which keyring, and under which name, the credential is or would be stored.
+
+        Raises:
+            CredentialsError: There is no usable keyring.
+        """
         entry = Entry.create(issuer, profile, app)
         service, _ = _get_service_and_user(entry, is_legacy=self._is_stored_as_legacy(entry))
         backend = self._keyring
@@ -135,7 +139,7 @@ class KeyringStore(FolderStore):
 
     def _write(self, entry: Entry, credential: Credential) -> None:
         """Store a credential and read it back: some keyrings accept everything and store nothing or only the start."""
-        # The note comes first: a note without an entry is harmless, an entry without a note would be lost.
+        # The note comes first: a note without an entry is harmless, but an entry without a note is never found.
         self._folder.write(get_file_name(entry), msgspec.json.encode(_Note(*entry)))
         text = encode_credential(credential).decode()
         backend, (service, user) = self._keyring, _get_service_and_user(entry)
@@ -145,7 +149,9 @@ class KeyringStore(FolderStore):
             return backend.get_password(service, user) == text
 
         if not call_with_timeout(self._answer_timeout, write_and_verify, size=len(text)):
-            raise CredentialsError("the keyring did not keep what it accepted", hint='use store="file" instead')
+            raise CredentialsError(
+                "the keyring accepted the sign-in but did not store it", hint='use store="file" instead'
+            )
 
     def _delete(self, entry: Entry, *, is_legacy: bool = False) -> bool:
         backend, key = self._keyring, _get_service_and_user(entry, is_legacy=is_legacy)
@@ -219,7 +225,7 @@ def call_with_timeout(timeout: float, work: Callable[[], T], *, size: int = 0) -
     """Call a keyring on a new thread and return its answer.
 
     Args:
-        timeout: The time limit in seconds. The call may still have its effect later.
+        timeout: The time limit in seconds. A call that takes longer may still have its effect.
         work: The call.
         size: The number of characters to be stored, for the error.
 

@@ -61,7 +61,7 @@ class MemoryStore:
             return tuple(sorted(self._data))
 
     def describe_location(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP) -> str:
-        """Say that it is in memory."""
+        """Describe that the credential is only in memory."""
         Entry.create(issuer, profile, app)
         return "in memory only, until the program ends"
 

@@ -26,13 +26,13 @@ COMMAND_APP = "ticketstub"
 """The app name of the `ticketstub` command. It is reserved in any capitalization: Plex shows it as Ticketstub."""
 
 CREDENTIAL_FORMAT = 1
-"""The version of the stored form. Later forms have higher numbers."""
+"""The version of the storage format. Later formats have higher numbers."""
 
 LOCK_TIMEOUT = 30.0
 """How many seconds `lock` waits by default: longer than a renewal with its retries takes (our choice)."""
 
 PING_INTERVAL = 24 * 60 * 60.0
-"""How many seconds an opaque token goes without a ping (our choice; other clients ping once a day: observed)."""
+"""How many seconds pass between two pings of an opaque token (our choice; other clients ping once a day: observed)."""
 
 RENEW_FROM = 0.5
 RENEW_BY = 0.9

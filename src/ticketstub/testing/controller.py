@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 from urllib.parse import urlsplit
 
-import ticketstub.local_plex.http.server  # noqa: F401  # pyright: ignore[reportUnusedImport]  # it needs the rest of the extra
+import ticketstub.local_plex.http.server  # noqa: F401  # pyright: ignore[reportUnusedImport]  # fails if the extra is not installed
 from ticketstub.device import Device
 from ticketstub.local_plex.control.commands import AccountReference, ControlCommands
 from ticketstub.local_plex.control.controller import Controller
@@ -39,8 +39,8 @@ DEVICE = Device(client_identifier="ticketstub-testing", product="Ticketstub", de
 class LocalPlexOptions(TypedDict, total=False):
     """How a local Plex is started, apart from its world.
 
-    db: `sqlite:///file.db` instead of memory. host, port: where plex.tv answers. clock: seconds since 1970.
-    settings: its limits.
+    db: a database URL such as `sqlite:///file.db`; by default the database is in memory. host, port: the address of
+    plex.tv. clock: a callable that returns seconds since 1970. settings: time and size limits.
     """
 
     db: str | None
@@ -153,8 +153,8 @@ class LocalPlexController(ControlCommands):
         """The environment variables that direct a program in any language to this local Plex.
 
         Use them as `{**os.environ, **local_plex.env}`. They name a proxy, which starts when this is first read, and a
-        certificate authority. The proxy refuses all other hosts except this machine. Programs that ask `plex.tv` by
-        name get the media servers' plex.direct names, as from Plex itself.
+        certificate authority. The proxy refuses all other hosts except this machine. Programs that use the
+        name `plex.tv` get the media servers' plex.direct names, as from Plex itself.
         """
         found = self._interceptor.get_variables()
         self.controller.instance.plex_direct_for_proxied = True
@@ -163,10 +163,11 @@ class LocalPlexController(ControlCommands):
     def intercept(self) -> AbstractContextManager[None]:
         """Direct this process's own HTTP libraries to this local Plex for as long as the `with` block lasts.
 
-        Inside the block, `https://plex.tv` and the media servers' plex.direct names lead here, for libraries that read
-        proxies from the environment: requests (and so python-plexapi), urllib, httpx, aiohttp with `trust_env=True`,
-        and `Plex` itself. Create httpx clients inside the block. All other hosts except this machine are refused. It
-        sets the environment variables of `env` for all threads, and restores them afterwards.
+        Inside the block, requests to `https://plex.tv` and to the media servers' plex.direct names reach this local
+        Plex, from all libraries that read proxies from the environment: requests (and so python-plexapi), urllib,
+        httpx, aiohttp with `trust_env=True`, and `Plex` itself. Create httpx clients inside the block. All other hosts
+        except this machine are refused. It sets the environment variables of `env` for all threads, and restores them
+        afterwards.
         """
         return intercept_this_process(self.env)
 
@@ -180,7 +181,7 @@ class LocalPlexController(ControlCommands):
 
     @property
     def now(self) -> int:
-        """Its clock, in seconds since 1970."""
+        """The current time of the local Plex, in seconds since 1970."""
         return self.controller.instance.now()
 
     def add_account(
@@ -269,7 +270,7 @@ class LocalPlexController(ControlCommands):
         return AsyncPlex(token=self.token_for(account) if signed_in else None, **options)
 
     def create_in_process_app(self) -> InProcessApp:
-        """Return what the transports without sockets send into."""
+        """Return the app to which the in-process transports send their requests."""
         from ticketstub.client.transports.in_process import InProcessApp  # likewise
         from ticketstub.local_plex.http.response import LOCAL_PLEX_HEADER  # likewise
 

@@ -1,4 +1,4 @@
-"""Direct the programs that a test starts, in any language, to its local Plex, by a proxy that starts on first use.
+"""Direct the programs that a test starts, in any language, to its local Plex. The proxy for this starts on first use.
 
 Rule: a test that starts no program pays nothing. The programs reach only their local Plex and this machine. The files
 are in a temporary folder that is removed with the local Plex, even when the tests are killed.

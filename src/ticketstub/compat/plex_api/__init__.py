@@ -3,8 +3,8 @@
     from ticketstub.compat import plex_api
     from ticketstub.compat.plex_api.models import errors, operations
 
-Rule: the token goes to the media server that was named together with it. The releases have a private address in some
-network as default; here a call without a named address is an error and sends nothing. `with` and `close()` are
+Rule: the token goes to the media server that was named together with it. The releases default to a private address in
+some network; here a call without a named address raises `ValueError` and sends nothing. `with` and `close()` are
 additions of Ticketstub.
 """
 
@@ -59,7 +59,7 @@ class Authentication:
     def __init__(self, plex: Plex, *, has_server: bool, owner: object) -> None:
         self._plex = plex
         self._has_server = has_server
-        self._owner = owner  # a reference, since its end closes the connections
+        self._owner = owner  # keeps the PlexAPI alive, whose end closes the connections
 
     def get_transient_token(
         self,

@@ -31,14 +31,14 @@ GetTransientTokenErrors = GetSourceConnectionInformationErrors = ListedError
 
 
 class SDKError(PlexError):
-    """Plex answered with a status from 400 on, or with a body that the operation does not have.
+    """Plex answered with a status of 400 or above, or with a body that does not fit the operation.
 
     Attributes: `message`, `status_code`, `headers`, `body`, `raw_response`.
     """
 
     @property
     def raw_response(self) -> RawResponse:
-        """The response; an empty one after pickling, which leaves it out."""
+        """The response. Pickling leaves it out; afterwards it has only its status."""
         return RawResponse(self.response or Response(self.status or 0, {}, b""))
 
     @property

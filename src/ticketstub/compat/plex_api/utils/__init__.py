@@ -1,8 +1,8 @@
 """The retry configuration of the SDK, under its original path `plex_api.utils`, and its conversion.
 
 Rule: the SDK counts milliseconds, Ticketstub seconds. Whatever is configured, Ticketstub doubles its waits, stays
-within the time of the call, retries connection errors, and never repeats a sign-in or a transient token that may have
-arrived.
+within the time limit of the call, retries connection errors, and never repeats a sign-in or a transient token that may
+have arrived.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class RetryConfig:
 
 
 def convert_retry(config: RetryConfig) -> Retry:
-    """Return the settings with as many tries as doubling waits fit into `max_elapsed_time`; one without `backoff`."""
+    """Convert the settings: as many tries as doubling waits fit into `max_elapsed_time`, or one without `backoff`."""
     if config.strategy != "backoff":
         return Retry(attempts=1)
     first = max(config.backoff.initial_interval, 1)
