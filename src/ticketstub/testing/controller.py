@@ -153,8 +153,8 @@ class LocalPlexController(ControlCommands):
         """The environment variables that direct a program in any language to this local Plex.
 
         Use them as `{**os.environ, **local_plex.env}`. They name a proxy, which starts when this is first read, and a
-        certificate authority. The proxy refuses all other hosts except this machine. Programs that use the
-        name `plex.tv` get the media servers' plex.direct names, as from Plex itself.
+        certificate authority. The proxy refuses all other hosts except this machine. Programs that use the name
+        `plex.tv` get the media servers' plex.direct names, as from Plex itself.
         """
         found = self._interceptor.get_variables()
         self.controller.instance.plex_direct_for_proxied = True
@@ -166,7 +166,7 @@ class LocalPlexController(ControlCommands):
         Inside the block, requests to `https://plex.tv` and to the media servers' plex.direct names reach this local
         Plex, from all libraries that read proxies from the environment: requests (and so python-plexapi), urllib,
         httpx, aiohttp with `trust_env=True`, and `Plex` itself. Create httpx clients inside the block. All other hosts
-        except this machine are refused. It sets the environment variables of `env` for all threads, and restores them
+        except this machine are refused. The environment variables of `env` are set for all threads, and restored
         afterwards.
         """
         return intercept_this_process(self.env)
