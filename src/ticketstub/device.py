@@ -90,7 +90,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
         """
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
             raise ValueError(
-                "a device name has 1 to 64 letters, digits, dots, hyphens or underscores, not starting with a symbol"
+                "a device's name must have 1 to 64 letters, digits, '.', '-' and '_', and start with a letter or digit"
             )
         return cls.for_this_computer(_load_or_create_identifier(directory, name), name, version)
 
