@@ -27,6 +27,7 @@ from ticketstub import (
     calls,
 )
 from ticketstub.client import account, async_groups, groups
+from ticketstub.credentials import Credential
 from ticketstub.public_names import CALLS, TOP_LEVEL
 
 GROUPS = (
@@ -46,7 +47,7 @@ FACES = [
 
 
 def _public_names() -> dict[str, Any]:
-    found = {name: getattr(ticketstub, name) for name in TOP_LEVEL}
+    found = {"Credential": Credential} | {name: getattr(ticketstub, name) for name in TOP_LEVEL}
     return found | {name: getattr(calls, name) for name in CALLS} | {kind.__name__: kind for kind in FACES}
 
 

@@ -22,7 +22,6 @@ from ticketstub.client.sign_ins import LinkCode as LinkCode
 from ticketstub.client.sign_ins import Password as Password
 from ticketstub.client.sign_ins import PendingState as PendingState
 from ticketstub.client.sign_ins import SignInState as SignInState
-from ticketstub.credentials import Credential as Credential
 from ticketstub.credentials import CredentialStore as CredentialStore
 from ticketstub.credentials import FileStore as FileStore
 from ticketstub.credentials import KeyringStore as KeyringStore
@@ -45,17 +44,8 @@ from ticketstub.errors import Unreachable as Unreachable
 from ticketstub.messages import Request as Request
 from ticketstub.messages import Response as Response
 from ticketstub.models import Account as Account
-from ticketstub.models import AuthorizedDevice as AuthorizedDevice
 from ticketstub.models import Connection as Connection
-from ticketstub.models import Home as Home
-from ticketstub.models import HomeUser as HomeUser
-from ticketstub.models import Identity as Identity
-from ticketstub.models import Pin as Pin
 from ticketstub.models import Resource as Resource
-from ticketstub.models import ServerInformation as ServerInformation
-from ticketstub.models import Source as Source
-from ticketstub.models import TransientToken as TransientToken
-from ticketstub.models import User as User
 from ticketstub.refusals import BadRequest as BadRequest
 from ticketstub.refusals import ClientIdentifierMissing as ClientIdentifierMissing
 from ticketstub.refusals import Conflict as Conflict

@@ -1,4 +1,4 @@
-"""Every call as a value, for `plex.send` and `plex.attempt`, and the types that only calls use.
+"""Every call as a value, for `plex.send` and `plex.attempt`, and the types of their arguments and replies.
 
     from ticketstub.calls import GetTokenDetails
 

@@ -1,7 +1,16 @@
-# Every call as a value, each listed once. `make format` generates the table that finds them at run time.
+# The calls, their arguments and replies, each listed once. `make format` generates the table used at run time.
 
 from ticketstub.crypto import Jwk as Jwk
 from ticketstub.crypto import PublishedKeys as PublishedKeys
+from ticketstub.models import AuthorizedDevice as AuthorizedDevice
+from ticketstub.models import Home as Home
+from ticketstub.models import HomeUser as HomeUser
+from ticketstub.models import Identity as Identity
+from ticketstub.models import Pin as Pin
+from ticketstub.models import ServerInformation as ServerInformation
+from ticketstub.models import Source as Source
+from ticketstub.models import TransientToken as TransientToken
+from ticketstub.models import User as User
 from ticketstub.protocol.account import GetTokenDetails as GetTokenDetails
 from ticketstub.protocol.account import Ping as Ping
 from ticketstub.protocol.account import PostUsersSignInData as PostUsersSignInData

@@ -13,7 +13,8 @@ import msgspec
 
 from tests.cli.conftest import JUNO, MIRA, TOM, Command, text_of
 from tests.cli.declared import every_command
-from ticketstub import AuthorizedDevice, Token
+from ticketstub import Token
+from ticketstub.calls import AuthorizedDevice
 from ticketstub.cli import formatting
 from ticketstub.testing import LocalPlexController
 from ticketstub.tokens import Secret

@@ -10,7 +10,8 @@ import pytest
 
 from tests.client.doubles import Recording, unused
 from tests.tables import every
-from ticketstub import Device, HomeUser, Plex, Retry, Token
+from ticketstub import Device, Plex, Retry, Token
+from ticketstub.calls import HomeUser
 from ticketstub.client.config import normalize_base_url, validate_headers
 
 TOKEN = "Xk3mPz_9Q-vT7rLb2NfW"

@@ -9,7 +9,8 @@ from tests.client.scripts import Serve, start
 from tests.local_plex.asking import MIRA
 from tests.sdk_pages.ledger import Row, operations, shows
 from tests.sdk_pages.stage import Stage, ask, is_whole
-from ticketstub import Account, CredentialsError, MalformedReply, Source, Token, TransientToken, Unauthorized
+from ticketstub import Account, CredentialsError, MalformedReply, Token, Unauthorized
+from ticketstub.calls import Source, TransientToken
 
 KINDS = {"transient": TransientToken, "source": Source, "details": Account, "sign-in": Account}
 NOTHING = {

@@ -34,7 +34,6 @@ from tests.test_parity import PAIRS
 from ticketstub import (
     AsyncPendingSignIn,
     AsyncPlex,
-    Credential,
     CredentialsError,
     DeviceKey,
     Err,
@@ -58,6 +57,7 @@ from ticketstub.client.config import CallSettings
 from ticketstub.client.sign_ins import Password, PendingPin
 from ticketstub.compat import plex_api
 from ticketstub.compat.plex_api.utils import BackoffStrategy, RetryConfig
+from ticketstub.credentials import Credential
 from ticketstub.errors import MalformedReply
 from ticketstub.local_plex.world.schema import World, WorldError
 from ticketstub.messages import Request, Response

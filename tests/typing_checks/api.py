@@ -18,7 +18,6 @@ from ticketstub import (
     Connection,
     Device,
     Err,
-    Identity,
     MediaServer,
     Ok,
     Plex,
@@ -28,15 +27,21 @@ from ticketstub import (
     Response,
     Retry,
     Secret,
-    ServerInformation,
-    Source,
     Token,
-    TransientToken,
     Unauthorized,
     acheck,
     check,
 )
-from ticketstub.calls import GetResources, GetTokenDetails, TransientTokenScope, TransientTokenType
+from ticketstub.calls import (
+    GetResources,
+    GetTokenDetails,
+    Identity,
+    ServerInformation,
+    Source,
+    TransientToken,
+    TransientTokenScope,
+    TransientTokenType,
+)
 
 
 def sync(device: Device) -> None:

@@ -20,7 +20,8 @@ from ticketstub.cli.sign_ins import ConnectionOptions, open_client
 from ticketstub.refusals import PasscodeRequired, TooManyFailures, Unauthorized
 
 if TYPE_CHECKING:
-    from ticketstub import HomeUser, Plex, Secret, SignInState
+    from ticketstub import Plex, Secret, SignInState
+    from ticketstub.calls import HomeUser
     from ticketstub.credentials import StoreKind
 
 home = CliGroup("home", help="Manage the users of the Plex Home.")

@@ -20,9 +20,8 @@ from ticketstub.cli.sign_ins import ConnectionOptions, create_client, resume_cli
 from ticketstub.errors import PlexError
 
 if TYPE_CHECKING:
-    from ticketstub import Credential
     from ticketstub.cli.sign_ins import StoredSignIn
-    from ticketstub.credentials import Entry
+    from ticketstub.credentials import Credential, Entry
 
 _NOTHING_STORED = "No sign-in is stored."
 

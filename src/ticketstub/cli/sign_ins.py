@@ -29,8 +29,8 @@ from ticketstub.refusals import (
 )
 
 if TYPE_CHECKING:
-    from ticketstub import Credential, CredentialStore, Device, FileStore, KeyringStore, MediaServer, Plex, Token
-    from ticketstub.credentials import Entry, StoreKind
+    from ticketstub import CredentialStore, Device, FileStore, KeyringStore, MediaServer, Plex, Token
+    from ticketstub.credentials import Credential, Entry, StoreKind
 
 APP = "ticketstub"
 """The app under which the command stores its sign-ins."""
