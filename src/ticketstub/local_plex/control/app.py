@@ -92,9 +92,17 @@ class ControlledApp(App):
     async def _send(
         self, answer: OutgoingResponse, request: IncomingRequest, site: Site, started_at: float, send: Send
     ) -> None:
-        if isinstance(answer, _TruncatedAnswer):
-            send = answer.wrap_send(send)
-        await super()._send(answer, request, site, started_at, send)
+        if not isinstance(answer, _TruncatedAnswer):
+            return await super()._send(answer, request, site, started_at, send)
+
+        async def send_part(message: Message) -> None:
+            is_start = message["type"] == "http.response.start"
+            if answer.part:
+                await send(message if is_start else {**message, "body": answer.part, "more_body": True})
+            if not is_start:
+                await answer.abort()
+
+        return await super()._send(answer, request, site, started_at, send_part)
 
     async def _apply_rules(
         self, site: PlexTv | MediaServerSite, request: IncomingRequest, place: str
@@ -119,10 +127,8 @@ class ControlledApp(App):
                 raise ServerError("The server cannot handle the request", status=503, code=1013)
             case InjectedFault("late", seconds):
                 await self._controller.wait(seconds)
-            case InjectedFault("cut off"):
-                return 0.5
-            case InjectedFault("unanswered"):
-                return 0.0
+            case InjectedFault("cut off" | "unanswered" as kind):
+                return 0.5 if kind == "cut off" else 0.0
             case _:
                 pass
         return 1.0
@@ -131,21 +137,6 @@ class ControlledApp(App):
 class _TruncatedAnswer(OutgoingResponse):
     """A response of which only a part of the body is sent, or nothing; then the connection is aborted."""
 
-    __slots__ = ("_abort", "_part")
-
     def __init__(self, answer: OutgoingResponse, part: bytes, abort: Callable[[], Awaitable[None]]) -> None:
         super().__init__(answer.status, answer.headers, answer.body, closes_connection=True)
-        self._part = part
-        self._abort = abort
-
-    def wrap_send(self, send: Send) -> Send:
-        """Return a `send` that sends the part and aborts."""
-
-        async def send_part(message: Message) -> None:
-            is_start = message["type"] == "http.response.start"
-            if self._part:
-                await send(message if is_start else {**message, "body": self._part, "more_body": True})
-            if not is_start:
-                await self._abort()
-
-        return send_part
+        self.part, self.abort = part, abort

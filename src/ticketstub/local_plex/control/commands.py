@@ -8,6 +8,7 @@ and is by default the world's first; a media server is named by its name or mach
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -133,21 +134,14 @@ class ControlCommands(CommandSet):
     @command("POST", "/tokens/revoke")
     async def revoke(self, token: str | Token) -> None:
         """Revoke a token, as a sign-out would."""
-        text, instance = _reveal_token(token), self._instance
-        was_valid = await instance.store.revoke_token(instance.keys.digest(text), instance.now())
-        if not was_valid and not self.controller.revoke_transient_token(text):
-            raise LookupError("this is no valid token")
+        await self._end_token(token, self._instance.store.revoke_token)
 
     @command("POST", "/tokens/expire")
     async def _expire_token(self, token: str | Token) -> None:
         """Expire a token."""
-        text, instance = _reveal_token(token), self._instance
-        digest = instance.keys.digest(text)
-        was_valid = await instance.store.control.expire_token(digest, instance.now())
-        if not was_valid and not self.controller.revoke_transient_token(text):
-            raise LookupError("this is no valid token")
-        if Token.from_wire(text).kind == "jwt":
-            self.controller.expired_jwt_digests.add(digest)
+        ended = await self._end_token(token, self._instance.store.control.expire_token)
+        if ended.kind == "jwt":
+            self.controller.expired_jwt_digests.add(self._instance.keys.digest(ended.reveal()))
 
     @command("POST", "/codes", result_name="code")
     async def code_for(self, account: AccountReference | None = None) -> str:
@@ -168,8 +162,13 @@ class ControlCommands(CommandSet):
         **more: object,
     ) -> Added:
         """Add an account until the next reset; `more` takes any other member of a world file's `[[account]]`."""
-        named = {"username": username, "email": email or f"{username}@example.test", "password": password}
-        members = {**more, **named, "verification_secret": verification_secret}
+        members = {
+            **more,
+            "username": username,
+            "email": email or f"{username}@example.test",
+            "password": password,
+            "verification_secret": verification_secret,
+        }
         fields = {name: value for name, value in members.items() if value is not None}
         world, instance = World.from_dict({"account": [fields]}), self._instance
         await seed(instance.store, world, instance.keys, instance.passwords.hash_or_remember, instance.now())
@@ -379,12 +378,16 @@ class ControlCommands(CommandSet):
             raise LookupError("no valid PIN has this id or code")
         return found
 
+    async def _end_token(self, token: str | Token, end: Callable[[bytes, int], Awaitable[bool]]) -> Token:
+        """Revoke or expire a token in the store, or else revoke it as a transient token of a media server."""
+        ended = token if isinstance(token, Token) else Token.from_wire(token)
+        was_valid = await end(self._instance.keys.digest(ended.reveal()), self._instance.now())
+        if not was_valid and not self.controller.revoke_transient_token(ended.reveal()):
+            raise LookupError("this is no valid token")
+        return ended
+
     async def _find_media_server(self, name: str) -> MediaServerRow:
         for row in await self._instance.store.list_media_servers():
             if name in {row.name, row.machine_identifier}:
                 return row
         raise LookupError("no media server has this name")
-
-
-def _reveal_token(token: str | Token) -> str:
-    return token if isinstance(token, str) else token.reveal()

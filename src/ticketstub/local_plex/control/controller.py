@@ -162,8 +162,9 @@ class Controller:
 
     def revoke_transient_token(self, token: str) -> bool:
         """Revoke a transient token; return whether a media server knew it."""
-        now = self.instance.now()
-        return any(server.transient_tokens.revoke(token, now) for server in self._media_servers.values())
+        return any(
+            server.transient_tokens.revoke(token, self.instance.now()) for server in self._media_servers.values()
+        )
 
     async def reset(self) -> None:
         """Restore the state at the start."""

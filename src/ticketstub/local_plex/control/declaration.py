@@ -27,7 +27,6 @@ class HasCode(Protocol):
     @property
     def code(self) -> str | None:
         """The code."""
-        ...
 
 
 class HasId(Protocol):

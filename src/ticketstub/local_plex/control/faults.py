@@ -150,13 +150,6 @@ class Chaos:
         self._random.seed(self.seed)
 
 
-class _ClosedPort(NamedTuple):
-    """A port that is down: its bound socket, and the connections that fill its queue if it hangs."""
-
-    listener: socket.socket
-    fillers: list[socket.socket]
-
-
 class Ports:
     """The ports of a running local Plex, which can be taken down and brought up.
 
@@ -170,7 +163,8 @@ class Ports:
         self._server = server
         self._host = host
         self._places = places
-        self._closed: dict[int, _ClosedPort] = {}
+        # The ports that are down: the bound socket, and the connections that fill its queue if it hangs.
+        self._closed: dict[int, list[socket.socket]] = {}
         self._lock = asyncio.Lock()
 
     async def take_down(self, place: str, *, hangs: bool = False) -> None:
@@ -188,11 +182,10 @@ class Ports:
 
         for port in self._find_ports(place):
             async with self._lock:
-                if previous := self._closed.pop(port, None):
-                    _close_sockets(*previous.fillers, previous.listener)
+                _close_sockets(self._closed.pop(port, []))
                 await self._server.close_port(port)
                 listener = bind(self._host, port)
-                self._closed[port] = _ClosedPort(listener, _fill_backlog(listener) if hangs else [])
+                self._closed[port] = [listener, *(_fill_backlog(listener) if hangs else [])]
 
     async def bring_up(self, place: str | None = None) -> None:
         """Make a place reachable again, or every place.
@@ -203,25 +196,25 @@ class Ports:
         for port in [*self._closed] if place is None else self._find_ports(place):
             async with self._lock:
                 if closed := self._closed.pop(port, None):
-                    _close_sockets(*closed.fillers)
-                    self._server.open_port(closed.listener)
+                    _close_sockets(closed[1:])
+                    self._server.open_port(closed[0])
 
     def get_state(self, port: int) -> Literal["refused", "silent", "answers"]:
         """Say what becomes of connections to a port."""
-        closed = self._closed.get(port)
-        return "answers" if closed is None else "silent" if closed.fillers else "refused"
+        if port not in self._closed:
+            return "answers"
+        return "silent" if self._closed[port][1:] else "refused"
 
     def close(self) -> None:
         """Release the ports that are down."""
         for closed in self._closed.values():
-            _close_sockets(*closed.fillers, closed.listener)
+            _close_sockets(closed)
         self._closed.clear()
 
     def _find_ports(self, place: str) -> tuple[int, ...]:
-        ports = self._places.get(place)
-        if ports is None:
+        if place not in self._places:
             raise LookupError(f"no place has this name; the places are {', '.join(self._places)}")
-        return ports
+        return self._places[place]
 
 
 def _fill_backlog(listener: socket.socket) -> list[socket.socket]:
@@ -234,6 +227,6 @@ def _fill_backlog(listener: socket.socket) -> list[socket.socket]:
     return fillers
 
 
-def _close_sockets(*sockets: socket.socket) -> None:
+def _close_sockets(sockets: list[socket.socket]) -> None:
     for each in sockets:
         each.close()

@@ -130,20 +130,21 @@ def load_or_create_key(path: Path) -> Secret:
         raise KeyFileError(f"{path} {error}") from None
     except OSError as error:
         raise KeyFileError(f"{path} cannot be read or created: {error.strerror}") from None
-    return _parse_key(path, content, ": remove it to get a new one")
+    return parse_key(content.decode("ascii", "replace"), path, ": remove it to get a new one")
 
 
-def parse_key(text: str, source: str) -> Secret:
-    """Check a key from elsewhere, such as an environment variable; `source` names that in the error.
+def parse_key(text: str, source: Path | str, advice: str = "") -> Secret:
+    """Check a key.
+
+    Args:
+        text: the key; whitespace around it is ignored.
+        source: where it is from, such as the name of an environment variable, for the error message.
+        advice: the end of the error message.
 
     Raises:
         KeyFileError: the key is too short or has characters that a key cannot have.
     """
-    return _parse_key(source, text.encode())
-
-
-def _parse_key(source: Path | str, content: bytes, advice: str = "") -> Secret:
-    key = content.decode("ascii", "replace").strip()
+    key = text.strip()
     if len(key) < _MIN_KEY_LENGTH or not key.isascii() or not key.isprintable() or " " in key:
         raise KeyFileError(f"{source} holds no key of {_MIN_KEY_LENGTH} or more printable characters{advice}")
     return Secret(key)

@@ -87,11 +87,12 @@ class RequestLog(list[Recorded]):
         pattern = CallPattern.parse(call, at)
         # A pattern with parameters is compared with the template, because the path may be masked.
         has_parameters = any(segment.startswith("{") for segment in pattern.segments)
-        paths = [each.template if has_parameters and each.template != "-" else each.path for each in self]
         return [
             each
-            for each, path in zip(self, paths, strict=False)  # other threads may append
-            if pattern.matches(each.method, path, each.place)
+            for each in self
+            if pattern.matches(
+                each.method, each.template if has_parameters and each.template != "-" else each.path, each.place
+            )
         ]
 
     def __repr__(self) -> str:
