@@ -104,4 +104,4 @@ def test_no_key_stays_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, h
     assert b"BEGIN ENCRYPTED PRIVATE KEY" in issued.key
     shake_hands(create_server_context(issued, tmp_path), issued.authority, "plex.tv")
     assert [] == list(tmp_path.iterdir())
-    assert "Issued(…)" == repr(issued)
+    assert "IssuedCertificate(…)" == repr(issued)

@@ -48,7 +48,7 @@ class IssuedCertificate(msgspec.Struct, frozen=True, kw_only=True):
     password: bytes
 
     def __repr__(self) -> str:
-        return "Issued(…)"
+        return "IssuedCertificate(…)"
 
 
 class CertificateAuthority:
@@ -120,13 +120,10 @@ def issue_certificate(names: Iterable[str], now: datetime, lifetime: timedelta =
     authority, password = CertificateAuthority(now, lifetime), secrets.token_hex(16).encode()
     certificate, key = authority.issue(names)
     pem = serialization.Encoding.PEM
-    encrypted_key = key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(password)
-    )
     return IssuedCertificate(
         authority=authority.certificate.public_bytes(pem),
         certificate=certificate.public_bytes(pem),
-        key=encrypted_key,
+        key=key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(password)),
         password=password,
     )
 
@@ -189,15 +186,15 @@ def _build_key_usage(*, ca: bool) -> x509.KeyUsage:
 
 @contextlib.contextmanager
 def _write_temporary_file(content: bytes, folder: Path) -> Generator[str, None, None]:
-    if not hasattr(os, "memfd_create"):
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("ticketstub"), "wb") as file:
+            file.write(content)
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
+    else:
         path = folder / "sealed"
         path.write_bytes(content)
         try:
             yield str(path)
         finally:
             path.unlink()
-        return
-    with os.fdopen(os.memfd_create("ticketstub"), "wb") as file:
-        file.write(content)
-        file.flush()
-        yield f"/proc/self/fd/{file.fileno()}"

@@ -14,11 +14,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from ticketstub.local_plex.domain.media_servers import derive_plex_direct_id
 from ticketstub.local_plex.intercept.authority import create_server_context, issue_certificate
@@ -55,7 +54,7 @@ def intercept_traffic(
     *,
     offline: bool,
     upstream: UpstreamProxy | None = None,
-    on_event: Callable[[ConnectionEvent], None] | None = None,
+    on_event: Callable[[ConnectionEvent], None] = lambda _event: None,
 ) -> Generator[ProgramSettings, None, None]:
     """Lead programs to a running local Plex for as long as the `with` lasts.
 
@@ -73,12 +72,10 @@ def intercept_traffic(
     names = {server.port: server.https_url.removeprefix("https://") for server in plex.media_servers}
 
     def report_tls_failure(port: int) -> None:
-        if on_event is not None:
-            on_event(ConnectionEvent(target=names.get(port, "plex.tv:443"), outcome="failed", reason=_TLS_FAILED))
+        on_event(ConnectionEvent(target=names.get(port, "plex.tv:443"), outcome="failed", reason=_TLS_FAILED))
 
     with create_run_folder(environ) as folder:
-        context = create_run_context(hosts.certificate_names, folder, environ, exclusive=offline)
-        enable_tls(context, report_tls_failure)
+        enable_tls(create_run_context(hosts.certificate_names, folder, environ, exclusive=offline), report_tls_failure)
         proxy = ProxyServer(hosts, upstream=upstream, on_event=on_event)
         with run_in_thread(proxy.serve, "ticketstub-proxy"):
             address_file = folder / PROXY_FILE  # for `ticketstub env`, so that no command line has the secret
@@ -93,8 +90,7 @@ def build_host_table(plex: Listeners, *, offline: bool) -> HostTable:
         derive_plex_direct_id(server.machine_identifier): HostPort(server.host, server.port)
         for server in plex.media_servers
     }
-    own = urlsplit(plex.url)
-    return HostTable(HostPort(own.hostname or "", own.port or 0), servers, offline=offline)
+    return HostTable(HostPort(plex.host, plex.port), servers, offline=offline)
 
 
 def create_run_context(
@@ -177,9 +173,7 @@ def _build_java_trust_store(bundle: bytes) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some old authorities have invalid serial numbers
         for piece in bundle.split(end)[:-1]:
-            try:
+            with suppress(ValueError):
                 certificate = x509.load_pem_x509_certificate(piece + end)
-            except ValueError:
-                continue
-            found.append(pkcs12.PKCS12Certificate(certificate, b"%d" % len(found)))
+                found.append(pkcs12.PKCS12Certificate(certificate, b"%d" % len(found)))
         return pkcs12.serialize_java_truststore(found, BestAvailableEncryption(TRUST_STORE_PASSWORD.encode()))

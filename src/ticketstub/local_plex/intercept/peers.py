@@ -63,8 +63,7 @@ class ClientAuthenticator:
     def __init__(self, find_owner_uid: Callable[[SocketAddress, SocketAddress], int | None] = find_owner_uid) -> None:
         self._find_owner_uid = find_owner_uid
         self._own_uid = get_own_uid()
-        secret = secrets.token_hex(16)
-        self.userinfo = f"ticketstub:{secret}"
+        self.userinfo = f"ticketstub:{secrets.token_hex(16)}"
         """The user name and secret in the proxy's URL."""
         self._expected_credentials = b"Basic " + b64encode(self.userinfo.encode())
 

@@ -95,7 +95,7 @@ class ProxyServer:
         *,
         limits: ProxyLimits | None = None,
         upstream: UpstreamProxy | None = None,
-        on_event: Callable[[ConnectionEvent], None] | None = None,
+        on_event: Callable[[ConnectionEvent], None] = lambda _event: None,
         authenticator: ClientAuthenticator | None = None,
     ) -> None:
         self._hosts = hosts
@@ -105,7 +105,6 @@ class ProxyServer:
         self._authenticator = authenticator or ClientAuthenticator()
         self._port = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._active_count = 0
 
     @property
     def url(self) -> str:
@@ -135,17 +134,14 @@ class ProxyServer:
 
     async def _handle_connection(self, reader: StreamReader, writer: StreamWriter) -> None:
         """Serve one client, from its request head to the end of the connection."""
-        target, self._active_count = "", self._active_count + 1
+        target = ""
         try:
-            try:
-                head = await self._read_head(reader, writer)
-                target = str(head.target)
-                await self._forward(reader, writer, head, self._hosts.route(head.target))
-            finally:
-                self._active_count -= 1
+            head = await self._read_head(reader, writer)
+            target = str(head.target)
+            await self._forward(reader, writer, head, self._hosts.route(head.target))
         except ProxyRefusal as error:
             if not error.is_expected:
-                self._report(target, "refused", error.reason)
+                self._on_event(ConnectionEvent(target=target, outcome="refused", reason=str(error)))
             await _send_error(reader, writer, error)
         except (OSError, EOFError):  # the client left, or read nothing
             pass
@@ -154,7 +150,7 @@ class ProxyServer:
 
     async def _read_head(self, reader: StreamReader, writer: StreamWriter) -> RequestHead:
         """Read a request head and authenticate its client, even if the head is faulty; raises `ProxyRefusal`."""
-        if self._active_count > self._limits.connections:
+        if len(self._tasks) > self._limits.connections:
             raise ProxyRefusal(503, "there are too many connections at once")
         seconds, error, raw = self._limits.head_seconds, None, b""
         try:
@@ -195,7 +191,9 @@ class ProxyServer:
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
                 server_writer.write(head.encode(head.path, _CONNECTION_CLOSE))
-            self._report(str(head.target), "taken" if destination.is_plex else "passed on")
+            self._on_event(
+                ConnectionEvent(target=str(head.target), outcome="taken" if destination.is_plex else "passed on")
+            )
             if head.is_tunnel and upstream and not await self._relay_connect_response(server_reader, writer):
                 body = BodyParser(0)  # further bytes would be a request to the upstream proxy
             relay = _Relay((reader, writer), (server_reader, server_writer), self._limits.idle_seconds, body)
@@ -232,10 +230,6 @@ class ProxyServer:
                 status = _STATUS_LINE.match(lines[0])
                 if status is None or not status[1].startswith(b"1"):
                     return status is not None and status[1].startswith(b"2")
-
-    def _report(self, target: str, outcome: Literal["taken", "passed on", "refused"], reason: str = "") -> None:
-        if self._on_event is not None:
-            self._on_event(ConnectionEvent(target=target, outcome=outcome, reason=reason))
 
 
 class _Relay:
@@ -317,8 +311,8 @@ async def _send_error(reader: StreamReader, writer: StreamWriter, error: ProxyRe
 
     The status line has the reason too: of a response to CONNECT, many clients show nothing else.
     """
-    body = f"ticketstub run: {error.reason}\n"
-    head = f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}: {error.reason}\r\n"
+    body = f"ticketstub run: {error}\n"
+    head = f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}: {error}\r\n"
     fields = f"Content-Type: text/plain\r\nContent-Length: {len(body)}\r\nX-Ticketstub: local\r\n"
     if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         fields += 'Proxy-Authenticate: Basic realm="ticketstub run"\r\n'

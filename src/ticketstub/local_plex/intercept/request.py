@@ -58,18 +58,16 @@ class Destination(NamedTuple):
 
 
 class ProxyRefusal(Exception):
-    """The proxy refuses a request.
+    """The proxy refuses a request. The text is a sentence for the client and the run's log.
 
     Attributes:
         status: the status for the client.
-        reason: the sentence for the client and the run's log.
         is_expected: whether the refusal is normal and is not reported.
     """
 
     def __init__(self, status: int, reason: str, *, is_expected: bool = False) -> None:
         super().__init__(reason)
         self.status = status
-        self.reason = reason
         self.is_expected = is_expected
 
 
@@ -142,8 +140,8 @@ class RequestHead(NamedTuple):
 
     def encode(self, raw_target: bytes, *extra_fields: bytes) -> bytes:
         """Return the head to forward, with another request target and further fields."""
-        line = b" ".join((self.method, raw_target, self.version))
-        return b"\r\n".join([line, b"Host: " + self.authority, *self.fields, *extra_fields]) + b"\r\n\r\n"
+        line, host = b" ".join((self.method, raw_target, self.version)), b"Host: " + self.authority
+        return b"\r\n".join([line, host, *self.fields, *extra_fields, b"", b""])
 
 
 def parse_head(raw: bytes) -> RequestHead:
@@ -179,14 +177,15 @@ def _find_values(fields: list[bytes], name: bytes) -> list[bytes]:
 
 def _parse_body_length(fields: list[bytes], version: bytes) -> int:
     """Return the length of the body; an ambiguous one is refused."""
-    lengths, codings = (_find_values(fields, name) for name in (b"content-length", b"transfer-encoding"))
-    if not codings and not lengths:
-        return 0
-    if not codings and len(lengths) == 1 and _CONTENT_LENGTH.fullmatch(lengths[0]):
-        return int(lengths[0])
-    if codings and not lengths and version == b"HTTP/1.1" and [each.lower() for each in codings] == [b"chunked"]:
-        return CHUNKED
-    raise ProxyRefusal(400, "the length of the body is not clear")
+    match _find_values(fields, b"content-length"), _find_values(fields, b"transfer-encoding"):
+        case [], []:
+            return 0
+        case [length], [] if _CONTENT_LENGTH.fullmatch(length):
+            return int(length)
+        case [], [coding] if coding.lower() == b"chunked" and version == b"HTTP/1.1":
+            return CHUNKED
+        case _:
+            raise ProxyRefusal(400, "the length of the body is not clear")
 
 
 def _parse_address(authority: bytes, default_port: int | None) -> HostPort:
@@ -205,40 +204,39 @@ class BodyParser:
     """
 
     def __init__(self, length: int) -> None:
-        self._is_chunked = length == CHUNKED
         self._remaining = max(length, 0)  # bytes until the next line between chunks, or the end
-        self._is_complete = length == 0
+        self._expected_line = _CHUNK_SIZE if length == CHUNKED else None  # if the body goes on after these bytes
         self._line = bytearray()
-        self._expected_line = _CHUNK_SIZE
 
     def feed(self, data: bytes) -> bytes:
         """Return the part of the data that belongs to the body; raises `ProxyRefusal` if its chunks are malformed."""
         position = 0
-        while position < len(data) and not self._is_complete:
+        while position < len(data):
             if self._remaining:
                 step = min(self._remaining, len(data) - position)
                 self._remaining -= step
-                self._is_complete = not self._remaining and not self._is_chunked
-            else:
+            elif self._expected_line:
                 step = (data.find(b"\n", position) + 1 or len(data)) - position
-                self._parse_line(data[position : position + step])
+                self._parse_line(data[position : position + step], self._expected_line)
+            else:
+                break
             position += step
         return data[:position]
 
-    def _parse_line(self, piece: bytes) -> None:
+    def _parse_line(self, piece: bytes, expected: re.Pattern[bytes]) -> None:
         """Parse a line between chunks, or a piece of one."""
         self._line += piece
         if len(self._line) <= _MAX_LINE_BYTES and not self._line.endswith(b"\n"):
             return
         line = bytes(self._line)
         self._line.clear()
-        match = self._expected_line.fullmatch(line)
+        match = expected.fullmatch(line)
         if match is None or len(line) > _MAX_LINE_BYTES:
             raise ProxyRefusal(400, "the chunks of the body are malformed")
-        if self._expected_line is _CHUNK_SIZE:
+        if expected is _CHUNK_SIZE:
             self._remaining = int(match[1], 16)
             self._expected_line = _END_OF_CHUNK if self._remaining else _TRAILER
-        elif self._expected_line is _END_OF_CHUNK:
+        elif expected is _END_OF_CHUNK:
             self._expected_line = _CHUNK_SIZE
-        else:
-            self._is_complete = line == b"\r\n"
+        elif line == b"\r\n":
+            self._expected_line = None
