@@ -62,8 +62,8 @@ class RunningMediaServer(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def https_url(self) -> str:
         """Its base URL for HTTPS, if TLS is enabled: a name below plex.direct, for an IPv4 address."""
-        plex_direct_id = derive_plex_direct_id(self.machine_identifier)
-        return f"https://{build_plex_direct_authority(plex_direct_id, self.host, self.port)}"
+        digits = derive_plex_direct_id(self.machine_identifier)
+        return f"https://{build_plex_direct_authority(digits, self.host, self.port)}"
 
 
 class Listeners:
@@ -178,12 +178,10 @@ def find_private_address(host: str) -> str | None:
     """Return the private address of this machine, such as a container's, if `host` means all addresses."""
     if host != "0.0.0.0":  # noqa: S104  # compared, not bound
         return None
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing, but selects the address that would be used
-            address = str(probe.getsockname()[0])
-        except OSError:  # no route
-            address = ""
+    address = ""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):  # no route
+        probe.connect(("192.0.2.1", 9))  # sends nothing, but selects the address that would be used
+        address = str(probe.getsockname()[0])
     if not address:
         with contextlib.suppress(OSError):
             address = socket.gethostbyname(socket.gethostname())

@@ -12,7 +12,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -254,14 +254,11 @@ class LocalPlex(Listeners):
         control_sites: dict[int, Site] = {}
         if self.control is not None:
             control_sites[self.control.port] = ControlSite(controller, self.control.key, _list_documents("control"))
-        app = ControlledApp(controller, plex_tv, media_servers, control_sites, self._settings, self._on_answer)
-
-        async def renew_sites() -> dict[int, MediaServerSite]:
-            plex_tv, media_servers = await self._create_sites(instance)
-            app.replace_sites(plex_tv, media_servers)
-            return media_servers
-
-        await controller.attach(instance, self.world, app, media_servers, renew_sites)
+        create_sites = partial(self._create_sites, instance)
+        app = ControlledApp(
+            controller, plex_tv, media_servers, control_sites, create_sites, self._settings, self._on_answer
+        )
+        await controller.attach(instance, self.world, app, media_servers, app.renew_sites)
         return app
 
     async def _run(

@@ -41,9 +41,8 @@ def find_secrets(value: object) -> list[str]:
     """Return the secrets in a world, or in a part of one."""
     secrets: list[str] = []
 
-    def collect(unknown: object) -> None:
-        if isinstance(unknown, Secret):
-            secrets.append(unknown.reveal())
+    def collect(secret: Secret) -> None:
+        secrets.append(secret.reveal())
 
     msgspec.to_builtins(value, enc_hook=collect)
     return secrets

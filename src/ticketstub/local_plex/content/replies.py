@@ -10,13 +10,13 @@ system, and nothing outside the folder is read, not even through a link.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from html import escape
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import quote
 
 from ticketstub.local_plex.http.request import Headers, IncomingRequest
 from ticketstub.local_plex.http.response import MEDIA_SERVER_HEADERS, MEDIA_SERVER_HTML_HEADERS, OutgoingResponse
@@ -51,7 +51,6 @@ MEDIA_TYPES = {
 PAGING_PARAMETERS = ("X-Plex-Container-Size", "X-Plex-Container-Start")
 """The paging parameters, in a query or as header fields."""
 
-_UNRESERVED = re.compile(r"[A-Za-z0-9._-]")
 _MAX_LENGTH = 110  # every file system takes two of these and an extension
 _PAGE_HEADERS: Headers = [field for field in MEDIA_SERVER_HTML_HEADERS if field[0] != b"content-type"]
 
@@ -184,12 +183,7 @@ def _answer_with_file(file: Path, media_type: str) -> OutgoingResponse:
 
 
 def _percent_encode(text: str) -> str:
-    return "".join(
-        character
-        if _UNRESERVED.fullmatch(character)
-        else "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
-        for character in text
-    )
+    return quote(text, safe="", errors="surrogatepass").replace("~", "%7E")
 
 
 def _shorten(name: str) -> str:

@@ -97,12 +97,11 @@ class Upstream:
             return render_page(501, "Requests with a body are not forwarded upstream.")
         try:
             response = await self._forward(request, token)
+            if self._recorder is not None and request.method in _READ_METHODS and response.status == 200:
+                await asyncio.to_thread(_record, self._recorder, request, response, token)
+            return await asyncio.to_thread(self._build_answer, response, token)
         except UpstreamError as error:
             return render_page(error.status, str(error))
-        if self._recorder is not None and request.method in _READ_METHODS and response.status == 200:
-            await asyncio.to_thread(_record, self._recorder, request, response, token)
-        try:
-            return await asyncio.to_thread(self._build_answer, response, token)
         except HiddenSecret:
             return render_page(
                 502, f"{self._server.upstream} answers with its token in a form that cannot be replaced."
@@ -143,11 +142,15 @@ class Upstream:
             async with asyncio.timeout(self._seconds):
                 return await self._send(method, target, headers)
         except TimeoutError:
-            reason = f"{address} did not answer within {self._seconds:g} seconds."
-            raise UpstreamError(504, reason, is_unreachable=True) from None
+            raise UpstreamError(
+                504, f"{address} did not answer within {self._seconds:g} seconds.", is_unreachable=True
+            ) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            reason = f"{address} cannot be asked: {_describe_error(error)}."
-            raise UpstreamError(502, reason, is_unreachable=not isinstance(error, ValueError)) from None
+            raise UpstreamError(
+                502,
+                f"{address} cannot be asked: {_describe_error(error)}.",
+                is_unreachable=not isinstance(error, ValueError),
+            ) from None
 
     async def _send(self, method: str, target: str, headers: Mapping[str, str]) -> UpstreamResponse:
         from aiohttp import ClientSession, ClientTimeout, DummyCookieJar
@@ -159,12 +162,12 @@ class Upstream:
         url = URL(f"{parts.scheme}://{authority}{target}", encoded=True)
         if (url.scheme, url.authority) != (parts.scheme, authority):
             raise UpstreamError(502, "This path would lead to another host.")
-        client_timeout = ClientTimeout(total=self._seconds, connect=5.0)
         async with (
-            ClientSession(cookie_jar=DummyCookieJar(), timeout=client_timeout, trust_env=False) as session,
+            ClientSession(cookie_jar=DummyCookieJar(), trust_env=False) as session,
             session.request(
                 method,
                 url,
+                timeout=ClientTimeout(total=self._seconds, connect=5.0),
                 headers={**headers, "Host": parts.netloc, "Accept-Encoding": "identity"},
                 allow_redirects=False,
                 server_hostname=host if parts.scheme == "https" else None,
@@ -222,8 +225,11 @@ class Upstream:
         media_type = response.headers.get("Content-Type", "application/octet-stream")
         if self._known_secrets.is_found_in(media_type):
             media_type = "application/octet-stream"
-        body = self._known_secrets.replace(response.body, token.encode())
-        return OutgoingResponse(response.status, build_headers(media_type, fields), body)
+        return OutgoingResponse(
+            response.status,
+            build_headers(media_type, fields),
+            self._known_secrets.replace(response.body, token.encode()),
+        )
 
 
 def _record(recorder: Recorder, request: IncomingRequest, response: UpstreamResponse, token: str) -> None:

@@ -31,6 +31,7 @@ class ControlledApp(App):
         plex_tv: answers on every port that is no media server's.
         media_servers: by port.
         control_sites: the control API by port, if there is one.
+        create_sites: creates plex.tv and the media servers anew, for a reset.
         settings: the limits.
         on_answer: called after each response.
     """
@@ -41,17 +42,20 @@ class ControlledApp(App):
         plex_tv: PlexTv,
         media_servers: Mapping[int, MediaServerSite],
         control_sites: Mapping[int, Site],
+        create_sites: Callable[[], Awaitable[tuple[PlexTv, Mapping[int, MediaServerSite]]]],
         settings: Settings,
         on_answer: OnAnswer | None,
     ) -> None:
         super().__init__(plex_tv, {**media_servers, **control_sites}, settings, on_answer, controller.clock)
         self._controller = controller
         self._control_sites = control_sites
+        self._create_sites = create_sites
 
-    def replace_sites(self, plex_tv: PlexTv, media_servers: Mapping[int, MediaServerSite]) -> None:
-        """Answer with these sites from now on."""
-        self._plex_tv = plex_tv
+    async def renew_sites(self) -> Mapping[int, MediaServerSite]:
+        """Replace plex.tv and the media servers by new ones, and return the latter by port."""
+        self._plex_tv, media_servers = await self._create_sites()
         self._media_servers = {**media_servers, **self._control_sites}
+        return media_servers
 
     async def _answer_safely(
         self,

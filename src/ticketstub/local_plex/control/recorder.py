@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 
@@ -120,7 +121,7 @@ def record_request(request: IncomingRequest, headers: Headers, status: int, *, p
         status=status,
         headers={name: str(_mask_value(name, value)) for name, value in fields},
         query={name: str(_mask_value(name, value)) for name, value in request.query.items()},
-        body=_mask_members(request.json_body or request.body_parameters),
+        body=_mask_value("", request.json_body or request.body_parameters),
     )
 
 
@@ -129,15 +130,13 @@ def _mask_segment(segment: str, secret_values: set[str]) -> str:
     return _MASK if is_secret or Token.from_wire(segment).kind != "unknown" else _mask_text(segment)
 
 
-def _mask_members(members: Mapping[str, object], *, inside_secret: bool = False) -> dict[str, object]:
-    """Mask the secrets among named values, or all values if they are part of a secret."""
-    return {_mask_text(name): _mask_value(name, value, inside_secret=inside_secret) for name, value in members.items()}
-
-
-def _mask_value(name: str, value: object, *, inside_secret: bool = False) -> object:
+def _mask_value(name: str, value: object, *, inside_secret: bool = False) -> Any:  # noqa: ANN401  # JSON
+    """Mask a named value if the name is a secret's or it is part of a secret; else mask the secrets within it."""
     inside_secret = inside_secret or _match_secret_name(name) is not None
     if is_object(value):
-        return _mask_members(value, inside_secret=inside_secret)
+        return {
+            _mask_text(member): _mask_value(member, each, inside_secret=inside_secret) for member, each in value.items()
+        }
     if is_array(value):
         return [_mask_value(name, each, inside_secret=inside_secret) for each in value]
     if value is None or value == "" or isinstance(value, bool):

@@ -219,9 +219,8 @@ class _CallDescriber:
 
     def _describe_refusal(self, route: AnyRoute, formats: tuple[Format, ...]) -> Schema:
         if self._api == "media server":
-            page: Schema = {_HTML: _TEXT_CONTENT}
             documented = {_JSON: {"schema": self._describe_error(Format.JSON, "v2")}}
-            return page | (documented if route.path_template.startswith("/security/") else {})
+            return {_HTML: _TEXT_CONTENT, **(documented if route.path_template.startswith("/security/") else {})}
         return {
             _JSON if form is Format.JSON else _XML: {"schema": self._describe_error(form, route.dialect)}
             for form in formats
@@ -294,9 +293,8 @@ def _describe_command(path: str, method: str, command: DescribedCommand, schemas
             schema = {"type": "object", "properties": {command.result_name: schema}, "required": [command.result_name]}
         content = {_JSON: {"schema": schema}}
         success = {"200": {"description": "Done.", "content": content, **_get_links(name)}}
-    is_required = any(field.required for field in msgspec.structs.fields(command.arguments_type))
     request_body = {
-        "required": is_required,
+        "required": any(field.required for field in msgspec.structs.fields(command.arguments_type)),
         "content": {_JSON: {"schema": schemas.describe_type(command.arguments_type)}},
     }
     return {
@@ -330,19 +328,18 @@ _PAGE_FORM: Schema = {
 def _describe_page(path: str, page: Page) -> Schema:
     name = path.strip("/").replace("/", "_").replace("-", "_")
     shared = {"x-mark": "assumed", "tags": ["pages"], "security": [], "responses": _PAGE_RESPONSES}
-    get_operation = {
-        "operationId": f"show_{name}",
-        "summary": f"The page {path}, for people.",
-        **shared,
-    }
-    post_operation = {
-        "operationId": f"take_{name}",
-        "summary": f"The form of the page {path}.",
-        "requestBody": _PAGE_FORM,
-    }
+    summary = f"The form of the page {path}."
     return {
-        **({"get": get_operation} if page.show else {}),
-        **({"post": post_operation | shared} if page.submit else {}),
+        **(
+            {"get": {"operationId": f"show_{name}", "summary": f"The page {path}, for people.", **shared}}
+            if page.show
+            else {}
+        ),
+        **(
+            {"post": {"operationId": f"take_{name}", "summary": summary, "requestBody": _PAGE_FORM, **shared}}
+            if page.submit
+            else {}
+        ),
     }
 
 

@@ -96,8 +96,11 @@ class SchemaBuilder:
         names = list(dict.fromkeys(name for value in values for name in value))
         for model in models:
             if set(_get_fields(model)) <= set(names):
-                extra_names = [name for name in names if name not in _get_fields(model)]
-                extra = {name: self._describe_member(name, values, models) for name in extra_names}
+                extra = {
+                    name: self._describe_member(name, values, models)
+                    for name in names
+                    if name not in _get_fields(model)
+                }
                 return self.describe_type(model) | ({"properties": extra} if extra else {})
         required = [name for name in names if all(name in value for value in values)]
         properties = {name: self._describe_member(name, values, models) for name in names}
@@ -159,8 +162,8 @@ def _list_models(kind: object) -> tuple[type[Model], ...]:
 
 def _write_samples(call_type: type[Call[Any]], response_format: Format) -> list[bytes]:
     """Return two samples of a call's reply: one with every member, one with as few as possible."""
-    hints = {field.name: field.type for field in msgspec.structs.fields(call_type)}
-    call = call_type(**{name: _make_sample(hint, full=True) for name, hint in hints.items()})
+    fields = msgspec.structs.fields(call_type)
+    call = call_type(**{field.name: _make_sample(field.type, full=True) for field in fields})
     return [call.write(_make_sample(get_reply_type(call_type), full=full), response_format) for full in (True, False)]
 
 
@@ -171,7 +174,10 @@ def _make_sample(kind: object, *, full: bool) -> object:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return next(iter(kind))
     if isinstance(kind, type) and issubclass(kind, Model):
-        return _make_full_model(kind) if full else kind()
+        hints = get_type_hints(kind)
+        members = {name: _make_sample(hints[name], full=True) for name in kind.__struct_fields__ if full}
+        # A device provides a media server, because of those more is written.
+        return kind(**members | ({"provides": "server"} if "provides" in members else {}))
     return _make_generic_sample(get_origin(kind), get_args(kind), full=full)
 
 
@@ -179,19 +185,10 @@ def _make_generic_sample(origin: object, arguments: tuple[Any, ...], *, full: bo
     if origin is tuple:
         # Two samples, because one alone is not a list in XML; if they can be owned, the second is not.
         first = _make_sample(arguments[0], full=True)
-        second = first
-        if isinstance(first, Model) and "owned" in first.__struct_fields__:
-            second = msgspec.structs.replace(first, owned=False)
-        return (first, second) if full else ()
+        is_owned = isinstance(first, Model) and "owned" in first.__struct_fields__
+        return (first, msgspec.structs.replace(first, owned=False) if is_owned else first) if full else ()
     if origin is Literal:
         return arguments[0]
     if origin is Union or origin is UnionType:
         return _make_sample(next(kind for kind in arguments if kind is not NoneType), full=full) if full else None
     return cast("dict[str, object]", {})
-
-
-def _make_full_model(model: type[Model]) -> Model:
-    """Return a model with every field; it provides a media server, because of those more is written."""
-    hints = get_type_hints(model)
-    members = {name: _make_sample(hints[name], full=True) for name in model.__struct_fields__}
-    return model(**members | ({"provides": "server"} if "provides" in members else {}))

@@ -50,8 +50,10 @@ class KnownSecrets:
         raw = [text.encode("utf-8", "surrogatepass") for text in self._texts]
         encoded = [each for each in raw if len(each) >= _MIN_ENCODED_BYTES]
         self._exact = [each for each in raw if len(each) < _MIN_CASELESS_LENGTH]
-        self._caseless = [each.lower() for each in raw if len(each) >= _MIN_CASELESS_LENGTH]
-        self._caseless += [each.hex().encode() for each in encoded]
+        self._caseless = [
+            *(each.lower() for each in raw if len(each) >= _MIN_CASELESS_LENGTH),
+            *(each.hex().encode() for each in encoded),
+        ]
         self._base64 = [text for each in encoded for text in _encode_base64_variants(each)]
 
     def is_found_in(self, data: str | bytes) -> bool:
@@ -114,12 +116,10 @@ def _build_patterns(secret: str) -> list[tuple[bytes, bytes]]:
     """Return the patterns of one secret, each with its filler."""
     raw = secret.encode("utf-8", "surrogatepass")
     found = [(b"", _build_sequence_pattern(secret, caseless=len(secret) >= _MIN_CASELESS_LENGTH))]
-    if len(raw) >= _MIN_ENCODED_BYTES:
-        found.append((b"0", _build_sequence_pattern(raw.hex(), caseless=True)))
-        found += [
-            (b"A", _build_sequence_pattern(text.decode(), caseless=False)) for text in _encode_base64_variants(raw)
-        ]
-    return found
+    if len(raw) < _MIN_ENCODED_BYTES:
+        return found
+    base64 = [(b"A", _build_sequence_pattern(text.decode(), caseless=False)) for text in _encode_base64_variants(raw)]
+    return [*found, (b"0", _build_sequence_pattern(raw.hex(), caseless=True)), *base64]
 
 
 def _encode_base64_variants(raw: bytes) -> list[bytes]:

@@ -132,7 +132,8 @@ class Scrubber:
     def _scrub_value(self, name: str, text: str, *, inside_secret: bool, depth: int) -> str:
         """Scrub the text of a member, an attribute, an element, or a text inside one."""
         if inside_secret or is_secret_name(name) or (name.lower() == "code" and len(text) >= 20):
-            return self._scrub_secret(text)
+            self.remember(text)
+            return text if text.lower() in {"", "0", "1", "true", "false"} else SCRUBBED
         if name == "publicAddress" and text:
             return self._replace_address(text, always=True)
         if depth >= _MAX_DEPTH:
@@ -144,12 +145,6 @@ class Scrubber:
         if first == "<" or "<![CDATA[" in text:
             return self._scrub_markup(text, depth + 1)
         return self._scrub_encoded(self._scrub_plain(text, name), depth + 1)
-
-    def _scrub_secret(self, text: str) -> str:
-        if not text or text.lower() in {"0", "1", "true", "false"}:
-            return text
-        self.remember(text)
-        return SCRUBBED
 
     def _scrub_document(self, value: object, depth: int, name: str = "", *, inside_secret: bool = False) -> object:
         """Scrub parsed JSON."""
@@ -239,7 +234,7 @@ class Scrubber:
         if "\\" in text:
             text = self._scrub_recoded(
                 text,
-                _decode_escapes,
+                lambda s: _JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)), s),
                 lambda s: json.dumps(s, ensure_ascii=False)[1:-1],
                 depth,
             )
@@ -337,10 +332,6 @@ def write_json(document: object) -> str:
     except UnicodeEncodeError:  # a lone surrogate, which only an escape can express
         return json.dumps(document, separators=(",", ":"))
     return text
-
-
-def _decode_escapes(text: str) -> str:
-    return _JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 def _decode_base64(text: str) -> str:
