@@ -111,11 +111,6 @@ class Listeners:
         """The base URL of the control API, once started; `None` if it is disabled."""
         return build_base_url(self.host, self.control.port) if self.control else None
 
-    @property
-    def advertised_host(self) -> str:
-        """The address of the media servers in lists."""
-        return self._advertise or LOOPBACK_FOR_WILDCARD.get(self.host, self.host)
-
     def media_server(self, name: str) -> RunningMediaServer:
         """Return a media server by its name or machine identifier; raises `LookupError` for an unknown one."""
         for server in self.media_servers:
@@ -161,12 +156,11 @@ class Listeners:
         return sockets.enter_context(listen(self.host, port))
 
     def _iter_free_ports(self, rows: Sequence[MediaServerRow]) -> Iterator[int]:
-        """Yield a port for each media server that has none in the world."""
+        """Return the ports for the media servers that have none in the world."""
         control_port = self.control.port if self.control else 0
         taken = {self.port, *self.more_ports, control_port, *(row.port for row in rows)} - {0}
-        for port in count(self._media_port) if self._media_port else repeat(0):
-            if port not in taken:
-                yield port
+        ports = count(self._media_port) if self._media_port else repeat(0)
+        return (port for port in ports if port not in taken)
 
 
 def build_base_url(host: str, port: int) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ticketstub.local_plex.domain.media_servers import build_addresses, derive_plex_direct_id, list_certificate_names
-from ticketstub.local_plex.listeners import Listeners, TlsConfig
+from ticketstub.local_plex.listeners import LOOPBACK_FOR_WILDCARD, Listeners, TlsConfig
 from ticketstub.local_plex.settings import OPENAPI_PATH, RateLimits, Settings
 from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.world.schema import World, WorldMediaServer
@@ -234,7 +234,9 @@ class LocalPlex(Listeners):
         for row, running in zip(await instance.store.list_media_servers(), self.media_servers, strict=True):
             world_server = self._world_servers.get(row.machine_identifier)
             instance.addresses[row.machine_identifier] = build_addresses(
-                self.advertised_host, running.port, world_server.addresses if world_server else None
+                self._advertise or LOOPBACK_FOR_WILDCARD.get(self.host, self.host),
+                running.port,
+                world_server.addresses if world_server else None,
             )
             fallback = self._fallbacks.get(row.machine_identifier)
             sites[running.port] = MediaServerSite(row, instance, fallback, _list_documents("media server"))
@@ -281,6 +283,8 @@ class LocalPlex(Listeners):
                 controller.cancel_waits()
             instance.passwords.close()
             await server.close()
+            if controller is not None:
+                controller.ports.close()
 
 
 @cache

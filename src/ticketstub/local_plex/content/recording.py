@@ -28,6 +28,9 @@ from ticketstub.local_plex.redaction.scrubbing import Scrubber, is_secret_name
 from ticketstub.tokens import Secret
 
 _TEXT_EXTENSIONS = (".json", ".xml", ".html", ".txt", ".m3u8", ".svg", ".srt", ".vtt")
+_EXTENSIONS = {"application/xml": ".xml"} | {
+    media_type.partition(";")[0]: extension for extension, media_type in reversed(MEDIA_TYPES.items())
+}
 _MEDIA_PREFIXES = ("image/", "video/", "audio/", "font/")
 _CHARSET = re.compile(rb"""(?i)(?:charset|encoding)\s*=\s*["']?([\w-]+)""")
 _XML_ENCODING = re.compile(r"(?i)\A(<\?xml[^>]*?encoding=[\"'])[\w-]+")
@@ -112,9 +115,7 @@ class Recorder:
     def _scrub_content(self, media_type: str, body: bytes) -> tuple[bytes | None, str]:
         """Return what to write (`None` for nothing), and the file's extension."""
         kind = media_type.partition(";")[0].strip().lower()
-        extension = next((known for known, value in MEDIA_TYPES.items() if value.partition(";")[0] == kind), ".bin")
-        if kind == "application/xml":
-            extension = ".xml"
+        extension = _EXTENSIONS.get(kind, ".bin")
         if extension in _TEXT_EXTENSIONS or b"\0" not in body[:4096]:
             # A playlist has an audio type but is text; what claims to be a picture may be the text of an error.
             is_media = kind.startswith(_MEDIA_PREFIXES) and extension not in _TEXT_EXTENSIONS

@@ -10,6 +10,7 @@ system, and nothing outside the folder is read, not even through a link.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
@@ -141,10 +142,7 @@ def build_scrubbed_name(scrubber: Scrubber, path: str, query: Mapping[str, str])
 
 def encode_segment(segment: str) -> str:
     """Return a path segment as a file name."""
-    name = _percent_encode(segment)
-    if name.startswith("."):
-        name = "%2E" + name[1:]
-    return _shorten(name.removesuffix(".") + "%2E" if name.endswith(".") else name)
+    return _shorten(re.sub(r"\A\.|\.\Z", "%2E", _percent_encode(segment)))
 
 
 def build_headers(media_type: str, extra: Headers | None = None) -> Headers:

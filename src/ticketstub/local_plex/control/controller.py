@@ -78,7 +78,6 @@ class Controller:
         self.sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
         self._waits_cancelled = asyncio.Event()
         self._instance: Instance | None = None
-        self._ports: Ports | None = None
 
     def shift_clock(self, clock: TimeSource) -> ShiftedClock:
         """Return a clock over `clock` that the controller moves."""
@@ -112,13 +111,11 @@ class Controller:
         """Take control of the HTTP server that listens on the local Plex's ports."""
         self.abort_connection = server.close_connection
         media_server_ports = {name: (port,) for port, name in self.media_server_names.items()}
-        self._ports = Ports(server, host, {PLEX_TV: plex_tv_ports, **media_server_ports})
+        self.ports = Ports(server, host, {PLEX_TV: plex_tv_ports, **media_server_ports})
 
     def detach(self) -> None:
         """Give up control: the local Plex ends."""
         self._instance = None
-        if self._ports is not None:
-            self._ports.close()
 
     @property
     def instance(self) -> Instance:
@@ -126,13 +123,6 @@ class Controller:
         if self._instance is None:
             raise RuntimeError("the local Plex does not run")
         return self._instance
-
-    @property
-    def ports(self) -> Ports:
-        """Its ports; raises `RuntimeError` before it listens."""
-        if self._ports is None:
-            raise RuntimeError("the local Plex does not listen yet")
-        return self._ports
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the local Plex's event loop, from any other thread, and return its result."""

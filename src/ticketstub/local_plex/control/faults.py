@@ -59,12 +59,15 @@ class CallPattern(NamedTuple):
 
     def matches(self, method: str, path: str, place: str) -> bool:
         """Say whether a request matches."""
-        if self.method not in {"*", method} or self.place not in {None, place}:
-            return False
         segments = _split_path(path)
-        return len(segments) == len(self.segments) and all(
-            expected == actual or (expected.startswith("{") and actual)
-            for expected, actual in zip(self.segments, segments, strict=True)
+        return (
+            self.method in {"*", method}
+            and self.place in {None, place}
+            and len(self.segments) == len(segments)
+            and all(
+                expected == actual or (expected.startswith("{") and actual)
+                for expected, actual in zip(self.segments, segments, strict=True)
+            )
         )
 
 

@@ -139,23 +139,16 @@ def _mask_value(name: str, value: object, *, inside_secret: bool = False) -> Any
         }
     if is_array(value):
         return [_mask_value(name, each, inside_secret=inside_secret) for each in value]
-    if value is None or value == "" or isinstance(value, bool):
+    if not inside_secret and isinstance(value, str):
+        if name.lower() in _URL_NAMES:
+            value = value.partition("?")[0].partition("#")[0]
+        if value.lstrip()[:1] in {"{", "[", '"'}:
+            with suppress(ValueError, RecursionError):
+                return write_json(_mask_value(name, json.loads(value)))
+        return _mask_text(value)
+    if not inside_secret or value is None or value == "" or isinstance(value, bool):
         return value
-    if not inside_secret:
-        return _mask_unnamed(name, value)
     return str(Token.from_wire(value)) if isinstance(value, str) and _TOKEN_NAME.fullmatch(name) else _MASK
-
-
-def _mask_unnamed(name: str, value: object) -> object:
-    """Mask what looks like a secret in a value whose name is not a secret's."""
-    if not isinstance(value, str):
-        return value
-    if name.lower() in _URL_NAMES:
-        value = value.partition("?")[0].partition("#")[0]
-    if value.lstrip()[:1] in {"{", "[", '"'}:
-        with suppress(ValueError, RecursionError):
-            return write_json(_mask_value(name, json.loads(value)))
-    return _mask_text(value)
 
 
 def _mask_text(text: str) -> str:

@@ -185,8 +185,12 @@ def _make_generic_sample(origin: object, arguments: tuple[Any, ...], *, full: bo
     if origin is tuple:
         # Two samples, because one alone is not a list in XML; if they can be owned, the second is not.
         first = _make_sample(arguments[0], full=True)
-        is_owned = isinstance(first, Model) and "owned" in first.__struct_fields__
-        return (first, msgspec.structs.replace(first, owned=False) if is_owned else first) if full else ()
+        second = (
+            msgspec.structs.replace(first, owned=False)
+            if isinstance(first, Model) and "owned" in first.__struct_fields__
+            else first
+        )
+        return (first, second) if full else ()
     if origin is Literal:
         return arguments[0]
     if origin is Union or origin is UnionType:

@@ -183,13 +183,17 @@ class Scrubber:
             parts.append(scrub_content(text[position : found.start()], escape_text))
             position = found.end()
             if found["comment"] is not None:
-                comment = scrub_content(
-                    found["comment"], lambda plain: plain.replace("--", "- -").removesuffix("-"), str
-                )
-                parts.append(f"<!--{comment}-->")
+                parts += [
+                    "<!--",
+                    scrub_content(found["comment"], lambda plain: plain.replace("--", "- -").removesuffix("-"), str),
+                    "-->",
+                ]
             elif found["cdata"] is not None:
-                scrubbed = scrub_content(found["cdata"], lambda plain: plain.replace("]]>", "]]]]><![CDATA[>"), str)
-                parts.append(f"<![CDATA[{scrubbed}]]>")
+                parts += [
+                    "<![CDATA[",
+                    scrub_content(found["cdata"], lambda plain: plain.replace("]]>", "]]]]><![CDATA[>"), str),
+                    "]]>",
+                ]
             elif found["other"] is not None:
                 parts.append(f"<{self._scrub_encoded(self._scrub_plain(found['other'], ''), depth)}>")
             elif found["closed"] is not None:
@@ -225,19 +229,16 @@ class Scrubber:
         """Scrub the encoded parts of a text: percent-encoding, XML references, JSON escapes, Base64."""
         if depth >= _MAX_DEPTH:
             return text
-        if "%" in text:
-            text = _PERCENT_ENCODED.sub(
-                lambda found: self._scrub_recoded(found[0], unquote, lambda s: quote(s, safe=""), depth), text
-            )
-        if "&" in text and unescape(text) != text:
-            text = self._scrub_recoded(text, unescape, escape, depth)
-        if "\\" in text:
-            text = self._scrub_recoded(
-                text,
-                lambda s: _JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)), s),
-                lambda s: json.dumps(s, ensure_ascii=False)[1:-1],
-                depth,
-            )
+        text = _PERCENT_ENCODED.sub(
+            lambda found: self._scrub_recoded(found[0], unquote, lambda s: quote(s, safe=""), depth), text
+        )
+        text = self._scrub_recoded(text, unescape, escape, depth)
+        text = self._scrub_recoded(
+            text,
+            lambda s: _JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)), s),
+            lambda s: json.dumps(s, ensure_ascii=False)[1:-1],
+            depth,
+        )
         return _BASE64.sub(lambda found: self._scrub_recoded(found[0], _decode_base64, lambda _: SCRUBBED, depth), text)
 
     def _scrub_recoded(self, text: str, decode: Callable[[str], str], encode: Callable[[str], str], depth: int) -> str:
