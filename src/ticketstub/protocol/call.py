@@ -156,7 +156,15 @@ class NoContentCall(Call[None], frozen=True, kw_only=True):
 CallT = TypeVar("CallT", bound=Call[Any])
 
 
-_get_fields = cache(msgspec.structs.fields)  # cached, because it resolves the annotations
+@cache  # because it resolves the annotations
+def _list_parameter_readers(kind: type[Call[Any]]) -> list[tuple[str, str, Callable[[object, str, list[str]], object]]]:
+    """List the name, the wire name and the reader of each parameter."""
+    from ticketstub.protocol import lenient
+
+    return [
+        (field.name, field.encode_name, lenient.build_reader(msgspec.inspect.type_info(field.type)))
+        for field in msgspec.structs.fields(kind)
+    ]
 
 
 def read_call(kind: type[CallT], parameters: dict[str, str]) -> CallT:
@@ -165,12 +173,10 @@ def read_call(kind: type[CallT], parameters: dict[str, str]) -> CallT:
     Raises:
         BadRequest: a required parameter is missing, or a value is invalid.
     """
-    from ticketstub.protocol import lenient
-
-    values = {
-        field.name: lenient.read_value(field.type, text)
-        for field in _get_fields(kind)
-        if (text := parameters.get(field.encode_name))
+    values: dict[str, Any] = {
+        name: reader(text, "", [])
+        for name, wire_name, reader in _list_parameter_readers(kind)
+        if (text := parameters.get(wire_name))
     }
     if None in values.values():
         raise BadRequest
@@ -308,8 +314,9 @@ def build_field_codec(kind: type[Model], root: str, field: str) -> ReplyCodec:
 
 def write_container_reply(value: Model, form: Format) -> bytes:
     """Write one model as a media server does: in a `MediaContainer` of size 0, without nulls (observed)."""
-    members = codec.to_builtins(value, include_nulls=False)
-    return codec.write_document(CONTAINER, {"size": 0, **members}, form, wrap_json=True)
+    return codec.write_document(
+        CONTAINER, {"size": 0, **codec.to_builtins(value, include_nulls=False)}, form, wrap_json=True
+    )
 
 
 def build_container_codec(kind: type[Model], *any_of: str) -> ReplyCodec:

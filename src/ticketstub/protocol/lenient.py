@@ -52,11 +52,6 @@ def read_models(kind: type[ModelT], data: object) -> tuple[ModelT, ...]:
     return tuple(found for item in likely if (found := read_model(kind, item)) is not None)
 
 
-def read_value(kind: object, data: object) -> object:
-    """Read one value of a type; return `None` if the data is not one."""
-    return _build_reader(inspect.type_info(kind))(data, "", [])
-
-
 @lru_cache(maxsize=4096)
 def normalize_name(name: str) -> str:
     """Reduce Plex's spellings of a name to one: `auth_token`, `Auth-Token` and `authToken` become `authtoken`."""
@@ -94,7 +89,7 @@ def _list_normalized_names(field: msgspec.structs.FieldInfo) -> tuple[str, ...]:
 @cache
 def _build_model_reader(kind: type[Model]) -> FieldReader:
     plan = tuple(
-        (field.name, field.encode_name, _list_normalized_names(field), _build_reader(inspect.type_info(field.type)))
+        (field.name, field.encode_name, _list_normalized_names(field), build_reader(inspect.type_info(field.type)))
         for field in msgspec.structs.fields(kind)
     )
 
@@ -131,11 +126,15 @@ def _report_problem(data: object, path: str, problems: Problems) -> object:
     return None
 
 
-def _build_reader(info: inspect.Type) -> FieldReader:
-    """Build the reader for a type."""
+def build_reader(info: inspect.Type) -> FieldReader:
+    """Build the reader for a type.
+
+    A reader gets a value, its path and the list of problems, to which it adds the path if it cannot read the value. It
+    returns `None` then.
+    """
     match info:
         case inspect.UnionType():
-            return _build_reader(next(member for member in info.types if not isinstance(member, inspect.NoneType)))
+            return build_reader(next(member for member in info.types if not isinstance(member, inspect.NoneType)))
         case inspect.StructType():
             return _build_model_reader(info.cls)
         case inspect.VarTupleType():
@@ -157,7 +156,7 @@ def _build_reader(info: inspect.Type) -> FieldReader:
 
 
 def _build_list_reader(item_type: inspect.Type) -> FieldReader:
-    reader = _build_reader(item_type)
+    reader = build_reader(item_type)
     is_model = isinstance(item_type, inspect.StructType)
     names = list_field_names(item_type.cls) if isinstance(item_type, inspect.StructType) else frozenset({"id"})
 

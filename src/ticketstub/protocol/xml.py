@@ -116,8 +116,7 @@ def write_rails(root: str, members: Mapping[str, object], types: Mapping[str, ty
     for name, value in members.items():
         kind = _RAILS_TYPES.get((types or {}).get(name, type(None)) if value is None else type(value))
         attributes = {**({"type": kind} if kind else {}), **({"nil": "true"} if value is None else {})}
-        text = str(value).lower() if isinstance(value, bool) else value
-        elements.append(render_element(name, attributes, text=text))
+        elements.append(render_element(name, attributes, text=str(value).lower() if isinstance(value, bool) else value))
     return f"{PROLOG}{render_element(root, {}, *elements)}".encode()
 
 
