@@ -4,7 +4,7 @@
     signed = key.sign("demo-client-7c1f", now=time(), nonce=nonce, scope=SCOPES)
 
 Rule: no other package imports a JOSE library. Importing this package loads neither cryptography nor joserfc; signing
-and verifying do. A signature is checked only after the text was read strictly, and claims only after the signature. No
+and verifying do. A JWT is first read strictly, then its signature is checked, then its claims. No
 error raised here repeats a part of a token or a private key. Sources: documented, unless stated otherwise.
 """
 

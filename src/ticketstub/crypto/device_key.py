@@ -80,7 +80,7 @@ class PrivateKey(Unpicklable):
         """Load a key that `dump` returned.
 
         Raises:
-            ValueError: the text is damaged or not such a key. The message repeats nothing of it.
+            ValueError: it is damaged or not such a key. The message does not repeat any of it.
         """
         secret = text if isinstance(text, Secret) else Secret(text)
         match parse_json_object(secret.reveal().encode("utf-8", "replace")):

@@ -61,7 +61,7 @@ def encode_base64url(data: bytes) -> str:
 
 
 def decode_base64url(text: str) -> bytes | None:
-    """Read base64url without padding; return `None` unless the text is the only valid spelling of its bytes."""
+    """Read base64url without padding; return `None` unless it is the canonical encoding of its bytes."""
     try:
         data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:  # also raised for text beyond ASCII

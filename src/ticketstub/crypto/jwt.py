@@ -156,7 +156,7 @@ def parse_json_object(data: bytes) -> dict[str, object] | None:
 
 
 def _is_shallow(data: object, levels: int) -> bool:
-    """Tell whether objects and arrays are nested at most `levels` deep in the data."""
+    """Return whether objects and arrays are nested at most `levels` deep in the data."""
     inner = data.values() if is_object(data) else data if is_array(data) else ()
     return all(levels > 0 and _is_shallow(each, levels - 1) for each in inner if is_object(each) or is_array(each))
 
@@ -173,7 +173,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_reject_duplicates, parse_constant
 
 
 def read_audience(claims: Mapping[str, object]) -> tuple[str, ...]:
-    """Read `aud`, which is a text or a list of texts.
+    """Read `aud`, which is a string or a list of strings.
 
     Raises:
         InvalidJwt: it is missing, empty or of another type (`audience`).

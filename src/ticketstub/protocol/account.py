@@ -68,7 +68,7 @@ class PostUsersSignInData(Call[Account], frozen=True, kw_only=True):
     def from_text(
         cls, login: str, password: str | Secret, code: str | Secret | None = None, *, remember_me: bool = False
     ) -> PostUsersSignInData:
-        """Create the call from plain texts."""
+        """Create the call from strings or secrets."""
         return cls(
             login=login, password=to_secret(password), verification_code=to_secret(code), remember_me=remember_me
         )

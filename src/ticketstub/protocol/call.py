@@ -88,7 +88,7 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
         return self.http.method
 
     def is_retryable(self) -> bool:
-        """Tell whether the call may be sent again, because sending it twice does no harm."""
+        """Return whether the call may be sent again, because sending it twice does no harm."""
         return self.http.retryable
 
     def list_parameters(self) -> list[tuple[str, str]]:
@@ -195,7 +195,7 @@ def read_reply(kind: type[ModelT], response: Response, any_of: tuple[str, ...]) 
         any_of: the model's fields of which at least one must have a value.
 
     Raises:
-        MalformedReply: none of these fields has a value.
+        MalformedReply: the body cannot be read, reports an error, or has a value for none of these fields.
     """
     found = codec.decode_json(kind, response.body)
     if found is not None and _has_any_value(found, any_of) and not _needs_lenient_reader(found, response.body):
@@ -216,7 +216,7 @@ _MEMBERS_DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def _needs_lenient_reader(found: Model, body: bytes) -> bool:
-    """Tell whether a body may hold what the fast reader ignores: errors, and members in another spelling."""
+    """Return whether a body may hold what the fast reader ignores: errors, and members in another spelling."""
     try:
         members = _MEMBERS_DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):  # an invalid name, which the fast reader skips
@@ -271,7 +271,7 @@ def parse_response(response: Response) -> object:
 
 
 def _is_refusal(data: object) -> bool:
-    """Tell whether a successful response reports an error, as a gateway or a faulty server may do."""
+    """Return whether a successful response reports an error, as some gateways and faulty servers do."""
     for members in walk_objects(data):
         if members.get("errors") not in (None, "", []) or (
             members.keys() <= _ERROR_KEYS and members.keys() & {"error", "message", "code"}

@@ -62,7 +62,7 @@ def decode_json(kind: type[ModelT], body: bytes) -> ModelT | None:
 
 
 def parse(body: bytes) -> object:
-    """Parse a body into plain data: dicts, lists, texts, numbers.
+    """Parse a body into plain data: dicts, lists, strings, numbers.
 
     Returns:
         The JSON value, or the content of the XML's root element.
@@ -91,7 +91,7 @@ def parse(body: bytes) -> object:
     except RecursionError:
         raise DecodeError("the JSON is nested too deeply") from None
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        import json  # rarely needed: for NaN, numbers out of range, and stray bytes in a text
+        import json  # rarely needed: for NaN, numbers out of range, and stray bytes in a string
     with suppress(ValueError, RecursionError):
         return json.loads(text.decode("utf-8", "replace"), strict=False)
     raise DecodeError("the body is neither JSON nor XML, or it was cut off")
@@ -100,8 +100,8 @@ def parse(body: bytes) -> object:
 def decompress(body: bytes, coding: str) -> bytes:
     """Decompress a gzip or deflate body within the size limit.
 
-    Raises:
-        DecodeError: the coding is another, the data is broken, or it has more than `MAX_BODY_SIZE` bytes.
+    Raises: DecodeError: the coding is neither gzip nor deflate, the data is broken, or it has more than `MAX_BODY_SIZE`
+    bytes.
     """
     if coding in ("", "identity"):
         return body

@@ -77,7 +77,7 @@ def _read_first_error(data: object) -> tuple[int | None, str | None]:
 
 
 def _redact(message: str | None, secrets: tuple[str, ...]) -> str | None:
-    """Remove from a message the secrets that were sent, in any encoding, and whatever may be a token.
+    """Remove from a message the secrets that were sent, in any encoding, and anything that looks like a token.
 
     A known message is returned unchanged.
     """
@@ -100,7 +100,7 @@ def _redact(message: str | None, secrets: tuple[str, ...]) -> str | None:
 
 
 def write_refusal(refusal: Refusal, form: Format) -> bytes:
-    """Write a refusal as plex.tv's v2 does: a list of errors with code, message and, mostly, status (observed)."""
+    """Write a refusal as plex.tv's v2 does: a list of one error with code, message and status (observed)."""
     item = {
         **({} if refusal.code is None else {"code": refusal.code}),
         "message": refusal.message,

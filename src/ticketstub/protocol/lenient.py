@@ -70,7 +70,7 @@ def list_field_names(kind: type[Model], fields: tuple[str, ...] | None = None) -
 
 
 def has_any_name(data: dict[str, object], names: frozenset[str]) -> bool:
-    """Tell whether one of the names is among the members, in any spelling.
+    """Return whether one of the names is among the members, in any spelling.
 
     A capitalized name of a member with content is an XML element (`<Device …/>`), not another spelling.
     """
@@ -120,7 +120,7 @@ def _index_spellings(data: dict[str, object]) -> tuple[dict[str, str], dict[str,
 
 
 def _report_problem(data: object, path: str, problems: Problems) -> object:
-    """Record a value that cannot be read. An empty text is not a problem: it is how XML writes null."""
+    """Record a value that cannot be read. An empty string is not a problem: it is how XML writes null."""
     if data not in (None, ""):
         problems.append(path)
     return None
@@ -164,7 +164,7 @@ def _build_list_reader(item_type: inspect.Type) -> FieldReader:
         if isinstance(data, bool | int | float):
             return _report_problem(data, path, problems)
         found = (
-            # Observed: XML writes a list of texts as `<role id="plexpass"/>`.
+            # Observed: XML writes a list of strings as `<role id="plexpass"/>`.
             reader(item.get("id") if is_object(item) and not is_model else item, f"{path}[{index}]", problems)
             for index, item in enumerate(_list_items(data, names))
         )

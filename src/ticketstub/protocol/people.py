@@ -58,7 +58,7 @@ def write_container(
 
 
 def _read_list(kind: type[ModelT], name: str, response: Response) -> tuple[ModelT, ...]:
-    """Read a list, which may be empty. `name` is the name of an item in a container; it is empty for v2's lists."""
+    """Read a list, which may be empty. `name` is the name of a `MediaContainer`'s items, or empty for v2's lists."""
     data = parse_response(response)
     items = find_container_items(name, data) if name else None
     found = lenient.read_models(kind, data if items is None else items)

@@ -40,12 +40,12 @@ _IDENTIFYING_FIELDS = ("client_identifier", "access_token", "provides", "connect
 
 
 def _is_resource(resource: Resource) -> bool:
-    """Tell whether this is a resource, not something else that has a name."""
+    """Return whether this is a resource, not something else that has a name."""
     return any(getattr(resource, name) not in (None, ()) for name in _IDENTIFYING_FIELDS)
 
 
 def _is_empty_list(data: object) -> bool:
-    """Tell whether this is an empty list in any wrapper: `[]`, `{"resources": []}`, `<… size="0"/>`."""
+    """Return whether this is an empty list in any wrapper: `[]`, `{"resources": []}`, `<… size="0"/>`."""
     if not is_object(data):
         return data in ("", [], ())
     if "0" in (str(data.get("size")), str(data.get("totalSize"))):
@@ -87,7 +87,7 @@ def _read_devices(response: Response) -> tuple[AuthorizedDevice, ...]:
 def write_devices(devices: tuple[AuthorizedDevice, ...], form: Format, public_address: str | None) -> bytes:
     """Write a list of devices and the caller's public IP address.
 
-    As observed, a connection has only its `uri`, and a missing value is an empty text.
+    As observed, a connection has only its `uri`, and a missing value is an empty string.
     """
     listed = [
         {name: "" if member is None else member for name, member in to_builtins(device).items()}

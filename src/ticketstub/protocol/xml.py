@@ -1,4 +1,4 @@
-"""Reads and writes Plex's XML, to and from the same plain dicts, lists and texts as its JSON.
+"""Reads and writes Plex's XML, to and from the same dicts, lists and strings as its JSON.
 
 Rule: this module knows the dialect, not the models. Scalars are attributes; booleans are written as 0 or 1, null as "".
 A list with a lower-case name has a wrapper (`<roles><role id="plexpass"/></roles>`). A list with a capitalized name, as
@@ -21,7 +21,7 @@ PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _MAX_DEPTH = 64
 _NESTED_TYPES = (dict, list, tuple)
 _MAX_ELEMENTS = 100_000
-# What attributes and texts cannot contain unescaped. XML 1.0 cannot express the second set at all, so it is dropped.
+# Characters that must be escaped. XML 1.0 cannot express those of the second set, which are dropped.
 _SPECIAL_CHARACTERS = re.compile('[&<>"\t\n\r]|[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 
@@ -33,10 +33,9 @@ class XmlError(ValueError):
 def parse(body: bytes) -> tuple[str, object]:
     """Parse an XML document.
 
-    Returns:
-        The root element's name and its content. Content is a dict of attributes and children, where a repeated child is
-        a list; the text of an element that has text; or `None` for `nil="true"` and for an empty attribute, which XML
-        uses for both null and an empty text.
+    Returns: The root element's name and its content. Content is a dict of attributes and children, where a repeated
+    child is a list; the text of an element that has text; or `None` for `nil="true"` and for an empty attribute, which
+    XML uses for both null and an empty string.
 
     Raises:
         XmlError: the document is not well-formed, too deep, too large, or has a DTD.
