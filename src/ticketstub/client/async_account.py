@@ -81,7 +81,7 @@ class AsyncBaseClient:
         return copy
 
     async def close(self) -> None:
-        """Close the connections, also for the clients that share them. Using one of them later is an error."""
+        """Close the connections, also for clients that share them. Using one later raises a `RuntimeError`."""
         if transport := self._shared.mark_closed():
             await transport.close()
 
@@ -109,7 +109,7 @@ class AsyncBaseClient:
         return await self.send(GetServerInformation(), **options)
 
     async def get(self, path: str, query: Mapping[str, str] | None = None, **options: Unpack[Options]) -> Response:
-        """Send any other GET request to the media server; `json()` reads the response.
+        """Send a GET request to the media server; `json()` of the response parses its body.
 
         Args:
             path: the path with its leading slash, percent-encoded if necessary.
@@ -132,7 +132,7 @@ class AsyncBaseClient:
         content_type: str | None = None,
         **options: Unpack[Options],
     ) -> Response:
-        """Send any other request to the media server; like `get`, with a method, a body and its media type."""
+        """Send a request to the media server, as `get` does, with a method, a body and its media type."""
         from ticketstub.protocol.media_server import RawRequest
 
         return await self.send(
@@ -170,8 +170,8 @@ class AsyncAccountHandle:
     ) -> bool:
         """Ask plex.tv whether the account can reach a media server, its own or one shared with it.
 
-        To admit users by this, name the server by its identifier and pass `owner`, your own account's id: an owner
-        chooses a server's name, so anybody can own one that is called like yours.
+        To decide whom your program admits, name the server by its identifier, and pass the id of your own account as
+        `owner`: anybody can give a server the same name as yours.
 
         Args:
             server: the server's identifier (machineIdentifier) or name.

@@ -190,16 +190,15 @@ class AsyncPlex(AsyncAccountClient):
         store: CredentialStore | StoreKind | None = None,
         **client: Unpack[AsyncClientOptions],
     ) -> Self:
-        """Sign in with the stored sign-in if it works, else anew, and store the result: the usual way to a client.
+        """Return a signed-in client: reuse the stored sign-in if it works, else sign in anew and store the result.
 
         The stored sign-in is used if plex.tv accepts it, renewed if possible, and used as it is if plex.tv cannot be
         reached. `sign_in_state` tells how the client was signed in.
 
         Args:
             app: the program's name, as the user sees it in the browser and in the list of authorized devices. Each
-                combination of app and profile is its own device with its own sign-in, which no other program gets;
-                `ticketstub` is the command's.
-            method: how to sign in anew: `Browser`, `LinkCode` or `Password`.
+                combination of app and profile has its own device and its own sign-in. `ticketstub` is the command.
+            method: how to sign in if no stored sign-in works: `Browser`, `LinkCode` or `Password`.
             device_key: whether to create a key for this device and use JWTs, which expire after seven days and are
                 renewed with it.
             profile: the name under which the sign-in is stored, if the program has several.
@@ -210,7 +209,7 @@ class AsyncPlex(AsyncAccountClient):
             client: arguments of the constructor.
 
         Raises:
-            SignInFailed: `PinExpired`, `Denied`, `GaveUp`; or the user could not be shown what to do.
+            SignInFailed: the user did not approve (`PinExpired`, `Denied`, `GaveUp`), or there is no way to ask them.
             VerificationCodeRequired, WrongVerificationCode, TooManyFailures, Unauthorized: plex.tv refused the login.
             CredentialsError: the store cannot be read or written.
             ValueError: a URL or a name is invalid; nothing was sent.
@@ -296,7 +295,7 @@ class AsyncPlex(AsyncAccountClient):
         Args:
             forward_url: where Plex sends the browser afterwards: an http or https URL (observed). Plex adds nothing to
                 it.
-            code: whether the user types a code of 4 characters instead.
+            code: whether the user types a code of 4 characters instead of approving in the browser.
             device_key: the key that the token is bound to; the token is then a JWT. The dump does not contain it: keep
                 it where you keep secrets, and pass it to `AsyncPendingSignIn.load`.
             options: how to make the call (see `Options`).

@@ -114,7 +114,7 @@ class AsyncClientOptions(_CommonClientOptions, total=False):
 
 
 class CallSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """Everything that a call needs besides itself. The token is sent to `trusted_origins` only."""
+    """How to make a call: where, as whom and how often. The token is sent to `trusted_origins` only."""
 
     plex_tv: str | None = PLEX_TV
     server: str | None = None
@@ -248,7 +248,7 @@ def validate_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def merge_headers(headers: Mapping[str, str], additional: Mapping[str, str]) -> dict[str, str]:
-    """Add headers to others, replacing those of the same name in any capitalization."""
+    """Return the headers and the additional ones, which replace those of the same name in any capitalization."""
     return dict({name.lower(): (name, value) for name, value in [*headers.items(), *additional.items()]}.values())
 
 
@@ -271,7 +271,7 @@ class PublishedKeyCache(dict[str, "tuple[PublishedKeys, float]"]):
 
 
 class SharedTransport(Generic[T]):
-    """What a client and those derived from it share: a transport, created when first used, and cached facts."""
+    """What a client and those derived from it share: the transport (created at first use), device and keys."""
 
     def __init__(self, factory: Callable[[], T]) -> None:
         self._factory = factory

@@ -84,7 +84,7 @@ class Password(msgspec.Struct, frozen=True):
     Args:
         login: user name or e-mail address.
         password: the password; it is not stored.
-        ask_code: called for a verification code if Plex wants one, and once more if the code was wrong.
+        ask_code: called for a verification code if Plex requires one, and once more if the code was wrong.
         remember_me: whether the token expires after 14 days (observed).
     """
 
@@ -119,7 +119,7 @@ def refuse_replaced_keywords(keywords: Mapping[str, object]) -> None:
         TypeError: one of them was passed; the message names its replacement.
     """
     for name in sorted(keywords.keys() & _REPLACED_KEYWORDS.keys()):
-        raise TypeError(f"sign_in() does not take {name}= any more: pass {_REPLACED_KEYWORDS[name]}")
+        raise TypeError(f"sign_in() no longer takes {name}=: pass {_REPLACED_KEYWORDS[name]}")
 
 
 class SignInState(msgspec.Struct, frozen=True, kw_only=True):
@@ -283,11 +283,11 @@ class PendingState:
 
 
 def load_pending_pin(data: str | bytes, plex_tv: str | None, key: DeviceKey | None) -> PendingPin:
-    """Read a dump for a client. A text from a browser cannot make the client talk to another server.
+    """Read a dump for a client. A dump from a browser cannot make the client contact another server.
 
     Raises:
-        ValueError: it is damaged, or belongs to another format version, plex.tv or device key. The message repeats none
-            of it.
+        ValueError: the dump is damaged, or has another format version, plex.tv or device key. The message does not
+            quote it.
     """
     try:
         pin = msgspec.json.decode(data, type=_Dump).pin
@@ -296,7 +296,9 @@ def load_pending_pin(data: str | bytes, plex_tv: str | None, key: DeviceKey | No
     if pin.plex_tv != plex_tv:
         raise ValueError("this sign-in was begun at another plex.tv than this client's: pass that client as plex=")
     if pin.kid != (key.kid if key else None):
-        raise ValueError("this sign-in was begun with another device key, or with one: pass it as device_key=")
+        raise ValueError(
+            "this is not the device key that the sign-in was begun with: pass the same device_key=, or none"
+        )
     return pin
 
 
@@ -304,7 +306,7 @@ def validate_forward_url(url: str | None) -> None:
     """Check that Plex accepts a forward URL.
 
     Raises:
-        ValueError: it is not an http or https URL; Plex sends the browser elsewhere then (observed).
+        ValueError: it is not an http or https URL. Plex would send the browser elsewhere (observed).
     """
     if url is not None:
         get_origin(url)
