@@ -115,7 +115,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
                     f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else error
                 )
                 warnings.warn(
-                    f"this installation's identifier can be neither read nor stored, and is new in each run: {reason}",
+                    f"this installation's identifier can be neither read nor stored; each run has a new one: {reason}",
                     PlexWarning,
                     stacklevel=2,
                 )
@@ -211,5 +211,5 @@ def _load_or_create_identifier(directory: Path | None, name: str) -> str:
 def _read_identifier(path: Path) -> str:
     identifier = path.read_text("utf-8").strip()
     if not _HEADER_VALUE.fullmatch(identifier):
-        raise OSError(f"{path} contains no client identifier: delete it, and a new one is created")
+        raise OSError(f"{path} contains no client identifier: delete the file to get a new one")
     return identifier

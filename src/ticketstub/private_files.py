@@ -51,7 +51,7 @@ def read(path: Path, max_size: int) -> bytes:
         UnsafeFileError: It is a symbolic link, not a regular file, another user's, accessible to others, or too large.
         OSError: It cannot be read; `FileNotFoundError` if it does not exist.
     """
-    if path.is_symlink():  # the flags refuse one that is made after this check, but Windows does not have them
+    if path.is_symlink():  # the flags refuse a link that is made after this check, except on Windows
         raise UnsafeFileError("is a symbolic link and was not followed", "delete the link")
     descriptor = os.open(path, os.O_RDONLY | _OPEN_FLAGS)
     try:

@@ -15,7 +15,7 @@ from ticketstub.messages import Response
 
 
 class RefusalDefaults(NamedTuple):
-    """The status, code, message and hint of a refusal if it is raised without its own."""
+    """The status, code, message and hint of a refusal that is raised without its own."""
 
     status: int
     code: int | None
@@ -136,7 +136,7 @@ _DEFAULTS: dict[type[Refusal], RefusalDefaults] = {
             "User could not be authenticated. This IP appears to be having trouble signing in to an account "
             "(detected repeated failures)"
         ),
-        "wait before the next try, for hours if necessary; every further try makes it longer",
+        "wait before the next try, for hours if necessary; each try in between extends the wait",
     ),
     TokenExpired: RefusalDefaults(498, 1001, "Token expired"),
     Forbidden: RefusalDefaults(403, 1042, "User is missing the required role to perform this action"),
@@ -155,7 +155,7 @@ _DEFAULTS: dict[type[Refusal], RefusalDefaults] = {
 for _kind, _default in _DEFAULTS.items():
     _kind.default = _default
 
-# The most specific rows first. A row matches if the response has the status, the code or both that it names.
+# The first matching row counts. A row matches if the response has its status and its code; `None` matches any.
 _REFUSAL_TABLE: tuple[tuple[int | None, int | None, type[Refusal]], ...] = (
     (400, 1000, ClientIdentifierMissing),
     (None, 1028, WrongVerificationCode),
@@ -172,7 +172,7 @@ _REFUSAL_TABLE: tuple[tuple[int | None, int | None, type[Refusal]], ...] = (
     (429, None, RateLimited),
 )
 
-# Messages of older responses, which have no code, in lower case, and their codes (observed unless marked).
+# For responses without a code: a status, words of the message in lower case, and the code they stand for (observed).
 _MESSAGE_CODES: tuple[tuple[int, str, int], ...] = (
     (401, "please enter the verification code", 1029),
     (401, "invalid verification code", 1028),

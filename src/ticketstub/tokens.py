@@ -27,7 +27,7 @@ _MISTAKES = (
     (r".*@.*", "this looks like an e-mail address, not a token: sign in with login and password instead"),
     (r".*[^!-~].*", "a token contains only ASCII characters and no spaces or line breaks"),
 )
-"""Texts that are not tokens, the most specific first, and what to say about them without repeating any of it."""
+"""Patterns of texts that are not tokens, the most specific first, and the error for each, which repeats no text."""
 
 
 class Unpicklable:

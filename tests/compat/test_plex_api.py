@@ -270,7 +270,7 @@ def test_missing_names(name: str) -> None:
         with pytest.raises(AttributeError, match=r"ticketstub.Plex.server_information\(\)"):
             getattr(s.authentication, "get_server_capabilities")  # noqa: B009  # type checkers would report it
     for module in (plex_api, errors, operations):
-        with pytest.raises(AttributeError, match="only what the Authentication reference pages hold"):
+        with pytest.raises(AttributeError, match="only the operations of the Authentication reference pages"):
             getattr(module, "GetServerCapabilitiesResponseBody")  # noqa: B009  # as above
 
 

@@ -35,5 +35,5 @@ def reject_missing_name(owner: str, name: str) -> NoReturn:
     """Raise the `AttributeError` for a name of the original that `owner`, a module or class, does not have here."""
     advice = f"use ticketstub.{REPLACEMENTS[name]}" if name in REPLACEMENTS else _DEFAULT_ADVICE
     raise AttributeError(
-        f"{owner} has no {name}: only what the Authentication reference pages hold is covered; {advice}"
+        f"{owner} has no {name}: only the operations of the Authentication reference pages are covered; {advice}"
     )

@@ -124,7 +124,7 @@ class PrivateFolder:
                     except NotImplementedError:
                         raise CredentialsError(
                             f"the file system of {self.path} does not support locks",
-                            hint="choose a directory on a local disk",
+                            hint="choose a folder on a local disk",
                         ) from None
             yield
 
@@ -133,7 +133,9 @@ class PrivateFolder:
         private_files.make_folder(self.path)
         file_stat = self.path.stat()
         if not private_files.is_owned_by_user(file_stat):
-            raise CredentialsError(f"the folder {self.path} belongs to another user", hint="choose one of your own")
+            raise CredentialsError(
+                f"the folder {self.path} belongs to another user", hint="choose a folder of your own"
+            )
         if os.name == "posix" and file_stat.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise CredentialsError(f"others can write to the folder {self.path}", hint=f"chmod 700 {self.path}")
 

@@ -239,7 +239,7 @@ def call_with_timeout(timeout: float, work: Callable[[], T], *, size: int = 0) -
     errors = {
         "TimeoutError": (
             f"the keyring did not answer within {timeout:g} seconds",
-            f"is it waiting to be unlocked? {_FILE_HINT}",
+            f"unlock it if it is locked, {_FILE_HINT}",
         ),
         "NoKeyringError": ("this computer has no keyring", f"install one, {_FILE_HINT}"),
         **dict.fromkeys(
@@ -248,6 +248,9 @@ def call_with_timeout(timeout: float, work: Callable[[], T], *, size: int = 0) -
     }
     other = (f"the keyring failed ({class_names[0]})", f"try again, {_FILE_HINT}")
     if size > WINDOWS_MAX_LENGTH:
-        other = (f"the keyring did not accept {size} characters: Windows accepts {WINDOWS_MAX_LENGTH}", _FILE_HINT)
+        other = (
+            f"the keyring did not accept {size} characters: Windows accepts {WINDOWS_MAX_LENGTH}",
+            'store the sign-in in a file: store="file"',
+        )
     message, hint = next((errors[name] for name in class_names if name in errors), other)
     raise CredentialsError(message, hint=hint)

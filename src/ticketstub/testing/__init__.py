@@ -1,6 +1,6 @@
 """A local Plex for tests and scripts: start it, control it, and reset it between tests.
 
-Rule: importing this loads nothing else; each name loads what it needs when it is first used. The pytest fixtures
+Rule: importing this module is fast; each name is loaded when it is first used. The pytest fixtures
 (`ticketstub.testing.plugin`) are built on it; unittest and scripts use it directly.
 
     with local_plex() as plex:

@@ -1,6 +1,6 @@
 """The pytest plugin: fixtures for a local Plex and for clients that are signed in to it.
 
-Rule: loading the plugin costs nothing; the first test that uses a fixture loads the local Plex. Each process runs one
+Rule: loading the plugin is fast; the local Plex is loaded by the first test that uses a fixture. Each process runs one
 local Plex for each world (with xdist: one in each worker, on its own ports), and resets it before each test. A failed
 test shows the requests that its local Plex received. All fixtures are plain: no asyncio plugin is needed.
 """
@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def local_plex_of() -> Generator[Callable[[object], LocalPlexController], None, None]:
-    """A function that returns the local Plex for a world, reset; each process runs one for each world until its end."""
+    """A function that returns a local Plex with the given world, just reset; it runs until the test session ends."""
     started: list[tuple[World, LocalPlexController]] = []
 
     def get_local_plex(world: object) -> LocalPlexController:
