@@ -211,5 +211,5 @@ def _load_or_create_identifier(directory: Path | None, name: str) -> str:
 def _read_identifier(path: Path) -> str:
     identifier = path.read_text("utf-8").strip()
     if not _HEADER_VALUE.fullmatch(identifier):
-        raise OSError(f"{path} contains no client identifier: delete the file to get a new one")
+        raise OSError(f"{path} contains no client identifier: delete it to get a new one")
     return identifier

@@ -239,7 +239,7 @@ def call_with_timeout(timeout: float, work: Callable[[], T], *, size: int = 0) -
     errors = {
         "TimeoutError": (
             f"the keyring did not answer within {timeout:g} seconds",
-            f"unlock it if it is locked, {_FILE_HINT}",
+            f"if it waits to be unlocked, unlock it, {_FILE_HINT}",
         ),
         "NoKeyringError": ("this computer has no keyring", f"install one, {_FILE_HINT}"),
         **dict.fromkeys(
