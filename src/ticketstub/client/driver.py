@@ -1,6 +1,6 @@
-"""The two drivers: each runs a flow on a transport, one with calls, the other with `await`.
+"""The two drivers, which run a flow on a transport: `run` for `Plex`, and `arun`, with `await`, for `AsyncPlex`.
 
-Rule: they have no logic of their own; whatever both must do is in flows/.
+Rule: the drivers only perform steps. Everything that both would have to decide is in flows/.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What takes more than one step, as generators, written once for both façades."""
+"""Flows: one call or several, as generators that are written once for `Plex` and `AsyncPlex`."""

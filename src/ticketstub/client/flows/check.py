@@ -1,7 +1,7 @@
 """Checking a token: its kind, its account, when it expires, and whether it is accepted.
 
-Rule: only an answer to the token itself counts: `/identity` answers everybody. An outage is no answer. A token is sent
-to a media server only if plex.tv does not know it, or lists it for that very server.
+Rule: only an answer to the token itself counts. `/identity` answers without one, and an outage says nothing about it. A
+token is sent to a media server only if plex.tv does not know it, or lists it for that very server.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class TokenCheck(msgspec.Struct, frozen=True, kw_only=True):
         account: the account, as plex.tv describes it.
         expires_at: when it expires; `None` if it does not, or that is unknown.
         device: the authorized device that it was given to, if plex.tv lists it.
-        checked_with: who was asked: `plex.tv`, `media server`.
+        checked_with: what was asked, in this order: `plex.tv`, `media server`.
         accepted_by_server: whether the named media server accepts it; `None` if none was named, or that is unknown.
         unreachable: the error if plex.tv or the media server could not be asked, or `None`.
     """

@@ -1,9 +1,9 @@
 """Device keys: registering a key with a token, getting a JWT from Plex with it, and Plex's published keys.
 
 Rule: callers store a key before they register or use it. The first JWT revokes the device's opaque token (documented),
-so a key lost in between would be a lost sign-in. Each try uses a new nonce. Published keys come from the issuer's own
-address. They are fetched before a JWT is requested, so that their outage costs no sign-in, and again for an unknown key
-name, but at most once in five minutes (security rule).
+so a key that was lost in between would end the sign-in. Each try uses a new nonce. Published keys come from the
+issuer's own address. They are fetched before a JWT is requested, so that their outage costs no sign-in, and again for
+an unknown key name, but at most once in five minutes (security rule).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def verify_jwt(context: FlowContext, token: Token, *, kid: str | None, now: floa
     """Verify a JWT that Plex gave to this device.
 
     Args:
-        context: who got it.
+        context: the device that got it.
         token: the JWT.
         kid: the name of the device key that it was given for, if known.
         now: epoch seconds, by Plex's clock if known.

@@ -1,7 +1,7 @@
 """Signing in with a PIN: creating it, showing it, storing it as text, and polling for its token once a second.
 
 Rule: polling ends only when the PIN does: 404 with code 1020, its expiry by Plex's clock, or the caller's `max_wait`.
-No outage ends it, whatever it looks like. Polls start exactly one second apart, so approval to token takes at most a
+It continues through outages of any kind. Polls start exactly one second apart, so approval to token takes at most a
 second and a round trip; a random delay is added only after a failure. A dump holds no token and no private key. The
 URLs are those of Plex's own pages, or of a local Plex.
 """
@@ -32,7 +32,7 @@ MAX_RETRY_AFTER = 60.0
 """The longest Retry-After that is honoured, in seconds."""
 
 CLOCK_TOLERANCE = 2.0
-"""The tolerance for the PIN's expiry, in seconds: Plex's clock reports whole seconds."""
+"""How many seconds after a PIN's expiry it still counts as valid: Plex's clock reports whole seconds."""
 
 REMINDER_DELAY = 5.0
 """Seconds without an approval after which the user is shown the URL, because the browser may not have opened."""
@@ -87,7 +87,7 @@ def _get_expiry(pin: Pin, server_clock: ServerClock) -> float | None:
 
 
 def poll_once(pin: PendingPin, key: DeviceKey | None, context: FlowContext) -> Flow[StoredSession | None]:
-    """Poll once; return the sign-in if it was approved.
+    """Poll once; return the sign-in, or `None` if it is not approved yet.
 
     Raises:
         PinExpired, Denied: it cannot be approved any more.
@@ -113,7 +113,7 @@ def wait_for_approval(
     Args:
         pin: the PIN.
         key: the device key that it was created with.
-        context: who polls; the PIN's device replaces the context's.
+        context: what the polls are made with; the PIN's device replaces the context's.
         max_wait: after how many seconds to give up.
         remind: called once, after `REMINDER_DELAY` seconds.
 
@@ -197,7 +197,7 @@ class PinPoller:
         return found.auth_token or None
 
     def _get_device_jwt(self) -> Flow[Secret | None]:
-        """Prove possession of the key with a signed JWT, replaced before it expires."""
+        """Return a JWT that proves possession of the key; it is reused until shortly before it expires."""
         if self.key is None:
             return None
         now = self.server_clock.now()

@@ -121,7 +121,7 @@ class Clock(NamedTuple):
 
 
 class ServerClock:
-    """Plex's clock: the Date of its last response, carried on by the monotonic clock; before that, this computer's.
+    """Plex's clock: the Date of its last response plus the time since; before that, this computer's clock plus `skew`.
 
     Args:
         clock: this computer's clocks.
@@ -157,7 +157,7 @@ def to_datetime(seconds: float | None) -> datetime | None:
 
 
 class FlowContext(NamedTuple):
-    """Who makes a call: the settings (how, where, as whom), the device, the clocks, and the published keys."""
+    """What a call is made with: the settings, the device, the clocks, and Plex's published keys."""
 
     settings: CallSettings
     device: Device
@@ -199,14 +199,17 @@ class FlowContext(NamedTuple):
 
 
 def send_call(call: Call[T], context: FlowContext) -> Flow[tuple[T, Response]]:
-    """Make a call, and retry it where that does no harm.
+    """Make a call, and retry it if repeating it is safe.
 
     Args:
         call: the call.
-        context: who makes it.
+        context: what it is made with.
 
     Returns:
         The reply's value, and the response that it was read from.
+
+    Raises:
+        PlexError: Plex refused, could not be reached, or sent a reply that cannot be read; or the token is missing.
     """
     settings, monotonic = context.settings, context.clock.monotonic
     retry = settings.retry
@@ -253,7 +256,7 @@ def _send_with_token(call: Call[T], context: FlowContext, deadline: float) -> Fl
 def _get_token(
     source: TokenSource, context: FlowContext, deadline: float, refused: RefusedToken | None = None
 ) -> Flow[Token | None]:
-    """Ask a token source for its token, after telling it which one Plex refused."""
+    """Get the token from its source. If Plex refused the last one, tell the source so first."""
     if isinstance(source, RenewableTokenSource):
         return (yield from source.get_token_flow(context.settings, context.device, deadline, refused))
     if refused and refused.token and (on_refused := getattr(source, "refused", None)):
@@ -376,7 +379,7 @@ def _decompress(response: Response) -> Response:
 
 
 def _set_token_origin(value: T, origin: str) -> T:
-    """Note in a reply's tokens who issued them."""
+    """Set the origin of the tokens in a reply to that of the server that sent it."""
     for name in ("auth_token", "token"):
         token = getattr(value, name, None)
         if isinstance(token, Token) and token.origin is None:

@@ -1,9 +1,9 @@
-"""A stored sign-in: creating, saving, renewing and ending it, and serving its token to a client.
+"""A stored sign-in: creating, saving, renewing and ending it, and providing its token for calls.
 
-Rule: a new sign-in is saved at once; the account's name is asked for afterwards, and that may fail. The last sign-in of
-a profile wins, since it may have revoked the token before it (assumed). Only 401 and 498 mean that a token is over
-(documented); after any other failure the token is used as it is. A JWT is renewed before it expires and after a 498, by
-one thread, task or process at a time; the others wait and use its result. A stored credential is replaced only if
+Rule: a new sign-in is saved at once; the account's name is asked for afterwards, and that may fail. A new sign-in
+replaces the profile's previous one, whose token it may have revoked (assumed). Only 401 and 498 mean that a token is no
+longer valid (documented); after any other failure it is still used. A JWT is renewed before it expires and after a 498,
+by one thread, task or process at a time; the others wait and use its result. A stored credential is replaced only if
 nobody changed it in the meantime. A failed renewal does no harm while the old token is valid, and a JWT that cannot be
 saved is used anyway, because its key is saved. Signing out revokes the tokens at Plex first: if that fails, the
 credential stays stored so that it can be revoked later.
@@ -57,9 +57,9 @@ _MAX_SAVE_TRIES = 5
 
 
 class RenewalLock:
-    """One holder's use of a store's lock.
+    """A store's lock for one flow.
 
-    If a flow is abandoned while its thread is getting the lock, the lock is released by whichever ends last.
+    If the flow is abandoned while a thread is still acquiring the lock, that thread releases it at once.
 
     Args:
         lock: returns a context manager whose entry succeeds at once or raises a `CredentialsError`. It may be entered
@@ -167,7 +167,7 @@ class StoredSession:
         return self.credential.token
 
     def _renew_if_due(self, context: FlowContext, timeout: float) -> Flow[None]:
-        """Renew the JWT if it is due; a failure does not matter yet."""
+        """Renew the JWT if that is due. A failure is ignored, and the next try is a minute later."""
         clock, credential = self._context.clock, self.credential
         due = check_renewal(credential, clock.now(), jitter=self.jitter)
         if due == "no" or clock.monotonic() < self._retry_at:
@@ -213,10 +213,10 @@ class StoredSession:
         return True
 
     def renew_jwt(self, context: FlowContext, old_token: Token | None, *, timeout: float) -> Flow[bool]:
-        """Replace a JWT by a new one, from Plex or from whoever else has renewed it; return whether there is one.
+        """Replace a JWT by a new one from Plex, or by one that was stored meanwhile; return whether there is one.
 
         Args:
-            context: who makes the calls.
+            context: what the calls are made with.
             old_token: the JWT to replace. If another one is stored by now, that one is used.
             timeout: how many seconds to wait for another renewal.
 
@@ -250,7 +250,7 @@ class StoredSession:
             raise
 
     def save(self, credential: Credential, *, replacing: Credential | None) -> Flow[Credential]:
-        """Store a credential, unless somebody else changed what is stored: then return theirs."""
+        """Store a credential and return it. If the stored one was changed meanwhile, keep and return that one."""
         saved = yield from run_blocking(partial(self.store.save, credential, replacing=replacing))
         return saved or (yield from run_blocking(self.load)) or credential
 
@@ -261,7 +261,7 @@ class StoredSession:
     def update(
         self, *, account: Account | None = None, checked_at: float | None = None, server_token: Token | None = None
     ) -> Flow[None]:
-        """Store new facts about the sign-in; a failure of the store does not matter."""
+        """Store new facts about the sign-in; a failure of the store is ignored."""
         old = self.credential
         updated = replace(
             old,
@@ -378,7 +378,7 @@ def open_store(store: CredentialStore | StoreKind | None, entry: Entry) -> Flow[
 
 
 def _save_credential(store: CredentialStore, credential: Credential) -> Credential:
-    """Replace what is stored, even if others change it at the same time."""
+    """Store a credential, whatever is stored already, even if others change that at the same time."""
     for _ in range(_MAX_SAVE_TRIES):
         if saved := store.save(credential, replacing=store.load(*credential.entry)):
             return saved

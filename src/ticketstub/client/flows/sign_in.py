@@ -1,8 +1,8 @@
 """The whole sign-in: options, the stored sign-in if it still works, else a new one by password or in the browser.
 
-Rule: a stored token is replaced only if Plex itself says that it is over. A password is sent once for each answer from
-the user, and a browser is opened once. A text-mode browser would take over the program's terminal, so it is not used;
-the browser that BROWSER names is. A browser command that does not return counts as opened.
+Rule: a stored token is replaced only if Plex itself says that it is no longer valid. A password is sent once for each
+answer from the user, and a browser is opened once. The browser that BROWSER names is used. A text-mode browser is not,
+because it would take over the program's terminal. A browser command that does not return counts as opened.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ class SignInOptions(msgspec.Struct, frozen=True, kw_only=True):
         max_wait: seconds to wait for an approval; `None` for the PIN's own lifetime.
         app: the program that the sign-in is stored for.
         profile: the name that it is stored under.
-        store: where it is stored; `None` for the default.
+        store: where it is stored; `None` means `auto`.
         has_custom_device: whether the program passed its own device.
         make_identifier: creates a client identifier.
         show_text: writes a text to the terminal and returns whether there is one.
 
     Raises:
         ValueError: the app or the profile is not a valid name.
-        TypeError: the method is not one.
+        TypeError: `method` is not a `Browser`, `LinkCode` or `Password`.
     """
 
     method: Browser | LinkCode | Password = Browser()
@@ -384,7 +384,7 @@ def _switch_to_device_key(session: StoredSession, context: FlowContext) -> Flow[
             replace(credential, device_key=(yield from run_blocking(key.dump))), replacing=credential
         )
     device_key = yield from run_blocking(partial(load_key, credential.device_key))
-    if device_key is None or credential.token is None or credential.token.kind == "jwt":  # somebody else has done it
+    if device_key is None or credential.token is None or credential.token.kind == "jwt":  # another program has done it
         return
     own_context = context.with_client_identifier(credential.client_identifier).with_token(credential.token)
     yield from register_key(own_context, device_key)

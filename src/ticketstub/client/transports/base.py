@@ -1,4 +1,4 @@
-"""What the client needs from an HTTP library, and what all transports share: checks of messages, and errors in words.
+"""What the client needs from an HTTP library, and what all transports share: checks of messages, and error messages.
 
 Rule: a transport sends exactly one request and returns its response. It follows no redirect, repeats nothing, stores no
 cookies, reads no credentials from files or the environment, and adds no header but Host and Content-Length. Every
@@ -27,7 +27,7 @@ METHODS_WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
 MAX_WAIT = 86400.0
 """The longest wait, in seconds: sockets and event loops refuse an infinite number."""
 DEADLINE_GRACE = 0.03
-"""Added to a deadline of ours, so that a connection attempt that takes all the time fails as one itself."""
+"""Seconds added to the deadline of a whole exchange, so that a connection attempt that uses it up fails first."""
 
 _LINE_BREAKS = re.compile(r"[\r\n\0]")
 _TRANSPORT_HEADERS = frozenset({"host", "content-length", "transfer-encoding"})

@@ -3,8 +3,8 @@
 Rule: one deadline covers all of it, and each address gets a share of the remaining time, so that a dead first one does
 not use it up. No part of the request is sent here, so every failure says `sent=False`. This is the only reader of
 HTTPS_PROXY, ALL_PROXY and NO_PROXY, in upper or lower case, and it reads them for each connection. Only https goes
-through a proxy, in a tunnel that the proxy cannot read: plain http would show it the token. Loopback addresses never
-do. OpenSSL itself reads SSL_CERT_FILE and SSL_CERT_DIR.
+through a proxy, in a tunnel that the proxy cannot read: with plain http it would see the token. Loopback addresses are
+never proxied. OpenSSL itself reads SSL_CERT_FILE and SSL_CERT_DIR.
 """
 
 from __future__ import annotations

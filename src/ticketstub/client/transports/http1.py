@@ -346,8 +346,8 @@ class ConnectionPool:
     """Idle connections to all origins, the oldest first; safe to share between threads.
 
     Args:
-        max_size: how many connections are stored in all.
-        max_idle: how many seconds each is stored. Servers close theirs after 5 s or more, and firewalls forget them.
+        max_size: the largest number of connections, for all origins together.
+        max_idle: how many seconds each may be idle. Servers close theirs after 5 s or more, and firewalls drop them.
     """
 
     def __init__(self, max_size: int = 16, max_idle: float = 15.0) -> None:

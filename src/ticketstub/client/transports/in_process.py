@@ -1,8 +1,8 @@
 """The transports to a program in this process: an ASGI application on an event loop of another thread.
 
 Rule: one request gives one response or one error, and no socket is opened. Only the hosts and ports that the
-application serves are reachable; any other is like a closed port. A closed event loop is a stopped server, and a
-response without an end is a cut connection. No proxy, name look-up or certificate is involved.
+application serves are reachable; any other is like a closed port. A closed event loop is reported like a stopped
+server, and an unfinished response like a lost connection. No proxy, name look-up or certificate is involved.
 """
 
 from __future__ import annotations
