@@ -193,9 +193,14 @@ class FlowContext(NamedTuple):
 
     def with_attempts(self, attempts: int, deadline: float | None = None) -> FlowContext:
         """Return a copy with this many tries, none of them after the deadline."""
-        retry = replace(self.settings.retry, attempts=attempts)
         deadlines = [moment for moment in (deadline, self.settings.deadline) if moment is not None]
-        return self._replace(settings=replace(self.settings, retry=retry, deadline=min(deadlines, default=None)))
+        return self._replace(
+            settings=replace(
+                self.settings,
+                retry=replace(self.settings.retry, attempts=attempts),
+                deadline=min(deadlines, default=None),
+            )
+        )
 
 
 def send_call(call: Call[T], context: FlowContext) -> Flow[tuple[T, Response]]:
@@ -280,7 +285,7 @@ def _send_once(call: Call[T], context: FlowContext, deadline: float, token: Toke
         request = _build_redirect(request, response)
         redirects += 1
     if 200 <= response.status < 300:
-        return _set_token_origin(call.read(response), settings.get_origin(call.http.base)), response
+        return _set_token_origin(call.read(response), call, settings), response
     if response.status < 400:
         raise MalformedReply(
             f"Plex answered {response.status}, which no call expects", status=response.status, response=response
@@ -378,12 +383,12 @@ def _decompress(response: Response) -> Response:
         raise build_malformed_reply(response, str(error)) from None
 
 
-def _set_token_origin(value: T, origin: str) -> T:
+def _set_token_origin(value: T, call: Call[T], settings: CallSettings) -> T:
     """Set the origin of the tokens in a reply to that of the server that sent it."""
     for name in ("auth_token", "token"):
         token = getattr(value, name, None)
         if isinstance(token, Token) and token.origin is None:
-            token.origin = origin
+            token.origin = settings.get_origin(call.http.base)
     return value
 
 

@@ -288,10 +288,11 @@ def _start_new_sign_in(
     old_credential: Credential | None,
 ) -> Flow[StoredSession]:
     method = options.method
-    if isinstance(method, Password):
-        session = yield from _sign_in_by_password(options, method, context)
-    else:
-        session = yield from _sign_in_by_pin(options, method, context, reason, old_credential)
+    session = yield from (
+        _sign_in_by_password(options, method, context)
+        if isinstance(method, Password)
+        else _sign_in_by_pin(options, method, context, reason, old_credential)
+    )
     try:
         session = yield from save_session(session, store, options.app, options.profile, context, previous_status=reason)
     except CredentialsError:  # the token would be lost: revoke it

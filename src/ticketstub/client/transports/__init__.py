@@ -30,7 +30,7 @@ def create_transport(client: object | None = None) -> Transport:
         from ticketstub.client.transports.http1 import StandardTransport
 
         return StandardTransport()
-    if _get_library_class(client) in ("httpx.Client", "httpx2.Client"):
+    if not _list_library_classes(client).isdisjoint({"httpx.Client", "httpx2.Client"}):
         from ticketstub.client.transports.httpx import HttpxTransport
 
         return HttpxTransport(client)
@@ -53,12 +53,12 @@ def create_async_transport(client: object | None = None) -> AsyncTransport:
     Raises:
         TypeError: it is something else; the message lists what is accepted.
     """
-    kind = _get_library_class(client)
-    if client is None or kind == "aiohttp.ClientSession":
+    classes = _list_library_classes(client)
+    if client is None or "aiohttp.ClientSession" in classes:
         from ticketstub.client.transports.aiohttp import AiohttpTransport
 
         return AiohttpTransport(cast("Any", client))
-    if kind in ("httpx.AsyncClient", "httpx2.AsyncClient"):
+    if not classes.isdisjoint({"httpx.AsyncClient", "httpx2.AsyncClient"}):
         from ticketstub.client.transports.httpx import AsyncHttpxTransport
 
         return AsyncHttpxTransport(client)
@@ -72,13 +72,9 @@ def create_async_transport(client: object | None = None) -> AsyncTransport:
     )
 
 
-def _get_library_class(client: object) -> str | None:
-    """Name the library's client class that an object is an instance of, without importing the library."""
-    for base in type(client).__mro__:
-        library = base.__module__.partition(".")[0]
-        if library in ("aiohttp", "httpx", "httpx2") and base.__name__ in ("ClientSession", "Client", "AsyncClient"):
-            return f"{library}.{base.__name__}"
-    return None
+def _list_library_classes(client: object) -> set[str]:
+    """Return the classes of an object as `library.Class`. This imports no library."""
+    return {f"{base.__module__.partition('.')[0]}.{base.__name__}" for base in type(client).__mro__}
 
 
 def _is_transport(client: object, *, is_async: bool) -> bool:

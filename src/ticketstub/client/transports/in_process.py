@@ -75,12 +75,15 @@ class InProcessApp:
             ValueError: the request cannot be sent.
         """
         origin, target, fields, remaining = prepare_request(request, deadline)
-        scope = _build_scope(request, origin, target, fields)
         reachability = self._get_reachability(origin.host, origin.port)
         if reachability == "refused":
             raise _make_refused_error(origin)
         is_sent = reachability == "answers"
-        response = self._run_app(scope, request.body, origin) if is_sent else _wait_unanswered(origin)
+        response = (
+            self._run_app(_build_scope(request, origin, target, fields), request.body, origin)
+            if is_sent
+            else _wait_unanswered(origin)
+        )
         remaining = remaining if is_sent else min(remaining, connect_timeout)
         try:
             return origin, asyncio.run_coroutine_threadsafe(response, self._loop), remaining, is_sent
@@ -107,8 +110,8 @@ class InProcessApp:
         content = b"".join(cast("bytes", part.get("body", b"")) for part in parts)
         if len(content) > MAX_BODY_SIZE:
             raise make_malformed_error(origin, f"it is larger than {MAX_BODY_SIZE} bytes")
-        fields = read_fields(cast("list[tuple[bytes, bytes]]", head.get("headers", [])))
-        return Response(cast("int", head["status"]), {**self._default_headers, **fields}, content)
+        fields = cast("list[tuple[bytes, bytes]]", head.get("headers", []))
+        return Response(cast("int", head["status"]), {**self._default_headers, **read_fields(fields)}, content)
 
 
 async def _wait_unanswered(origin: Origin) -> Response:
