@@ -394,7 +394,7 @@ def renew(context: FlowContext) -> Flow[SignInState]:
     session = get_stored_session(context.settings)
     if session is None:
         raise CredentialsError("this client was given its token, so there is nothing to renew", hint="use sign_in")
-    yield from (_renew_jwt(context, session) if session.credential.device_key else _ping(context, session))
+    yield from (_ping(context, session) if session.credential.device_key is None else _renew_jwt(context, session))
     return session.state
 
 
