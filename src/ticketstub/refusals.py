@@ -200,8 +200,7 @@ def find_refusal_class(status: int, code: int | None, message: str | None) -> ty
         return Unauthorized
     if status >= 500:
         return ServerError
-    rows = (kind for at, known, kind in _REFUSAL_TABLE if at in (None, status) and known in (None, code))
-    return next(rows, Refusal)
+    return next((kind for at, known, kind in _REFUSAL_TABLE if at in (None, status) and known in (None, code)), Refusal)
 
 
 def build_refusal(

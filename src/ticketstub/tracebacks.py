@@ -102,7 +102,7 @@ def clear_locals(error: BaseException) -> None:
         linked = _prune_chain(current)
         if isinstance(current, BaseExceptionGroup):
             linked += cast("BaseExceptionGroup[BaseException]", current).exceptions
-        chain += [each for each in linked if each not in chain]
+        chain += [each for each in linked if all(each is not known for known in chain)]
 
 
 def _prune_chain(error: BaseException) -> list[BaseException]:
