@@ -115,7 +115,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
                     f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else error
                 )
                 warnings.warn(
-                    f"this installation's identifier can be neither read nor stored; each run has a new one: {reason}",
+                    f"this installation's identifier can be neither read nor stored, and is new in each run: {reason}",
                     PlexWarning,
                     stacklevel=2,
                 )
