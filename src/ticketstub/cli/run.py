@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from ticketstub.tokens import Secret
 
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as in shells
+_SIGNAL_INTERVAL = 0.05
 _FORWARDED_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
@@ -226,7 +228,12 @@ def _run_child(command: Sequence[str], environ: Mapping[str, str]) -> int:
             raise CommandError(f"{sanitize_text(command[0])} cannot be run: {why}", exit_code=_NOT_EXECUTABLE) from None
         for number in pending_signals:
             child.send_signal(number)
-        code = child.wait()
+        # A signal that arrives just before the main thread blocks would be handled when the program ends.
+        waiter = threading.Thread(target=child.wait, daemon=True)
+        waiter.start()
+        while waiter.is_alive():
+            waiter.join(_SIGNAL_INTERVAL)
+        code = child.returncode
     return 128 - code if code < 0 else code
 
 
