@@ -21,7 +21,7 @@ import yaml  # type: ignore[import-untyped]  # comes with schemathesis; its type
 from tests.docs import running
 from tests.docs.pages import Block, page
 from tests.strangers.environments import _install_node, _kept
-from ticketstub.cli.env import ComposeOptions, render_compose_file
+from ticketstub.cli.env import render_compose_file
 from ticketstub.local_plex.control.commands import COMMANDS, PREFIX
 from ticketstub.local_plex.world.schema import World
 from ticketstub.testing import LocalPlexController
@@ -225,7 +225,7 @@ def test_workflow_has_each_language() -> None:
 def test_compose() -> None:
     """The user's file of Compose has the service that the command's own makes trust the local Plex."""
     own = yaml.safe_load(dict(files("compose"))["compose.yaml"])["services"]
-    ours = yaml.safe_load(render_compose_file(ComposeOptions(), World.demo()))["services"]
+    ours = yaml.safe_load(render_compose_file(World.demo()))["services"]
     assert {*own, "ticketstub"} == set(ours)
     typed = [command for block in shown("typescript", "24") for command, _ in running.commands(block.text)]
     assert own["tests"]["command"] in [command.partition(" -- ")[2] for command in typed]

@@ -14,10 +14,10 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Address, IPv4Network
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import IPv4Interface
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
@@ -60,20 +60,13 @@ _OPTIONAL_CONTROL_KEY = "${TICKETSTUB_CONTROL_KEY:-}"
 ComposeValue = str | int | bool | Sequence["ComposeValue"] | Mapping[str, "ComposeValue"]
 
 
-class ComposeOptions(NamedTuple):
-    """The options of a Compose file.
-
-    Attributes:
-        service: the user's service that connects to the local Plex as if it were Plex.
-        address: the address of the local Plex.
-        image: the image of the local Plex.
-        world_file: the world's file; `None` for the demonstration world.
-    """
-
-    service: str = "tests"
-    address: IPv4Address = IPv4Address(ADDRESS)
-    image: str = _SERVICE_NAME
-    world_file: Path | None = None
+_ASSIGNMENTS: dict[str, Callable[[str, str], str]] = {
+    "sh": lambda name, value: f"export {name}={shlex.quote(value)}",
+    "fish": lambda name, value: "set -gx {} '{}';".format(name, value.replace("\\", "\\\\").replace("'", "\\'")),
+    "powershell": lambda name, value: "$env:{} = '{}'".format(name, value.replace("'", "''")),
+    "dotenv": lambda name, value: f"{name}={value}",
+}
+"""How each shell, and a file of variables, sets a variable."""
 
 
 @click.command(cls=CliCommand)
@@ -81,7 +74,7 @@ class ComposeOptions(NamedTuple):
     "--format",
     "form",
     metavar="FORM",
-    type=click.Choice(["sh", "fish", "powershell", "dotenv", "compose"]),
+    type=click.Choice([*_ASSIGNMENTS, "compose"]),
     default="sh",
     help="The syntax: sh, fish, powershell, dotenv (a file of variables) or compose.",
 )
@@ -121,9 +114,11 @@ def env(
 ) -> None:
     """Print the environment variables that connect programs to a running `ticketstub run`, or to a container."""
     if form == "compose":
-        options = ComposeOptions(_validate_service(service), _parse_address(address), image, world)
+        if not re.fullmatch(r"[a-zA-Z0-9._-]+", service) or service == _SERVICE_NAME:
+            raise click.BadParameter("it must be one of your services: letters, digits, . _ -", param_hint="--service")
+        plex_address = _parse_address(address)
         with explain_server_errors():
-            print(render_compose_file(options, load_world(world, demo=world is None)))
+            print(render_compose_file(load_world(world, demo=world is None), world, plex_address, service, image))
         return
     if ca is None:
         raise InvalidUsage(
@@ -135,123 +130,100 @@ def env(
     if proxy is None:
         address_file = ca.with_name(PROXY_FILE)
         proxy = address_file.read_text("utf-8") if address_file.is_file() else ""
-    for name, value in _collect_variables(proxy, ca).items():
-        print(_format_assignment(form, name, value))
-
-
-def _collect_variables(proxy: str, ca: Path) -> dict[str, str]:
     inside_run = (os.environ.get("TICKETSTUB_PROXY", ""), os.environ.get("TICKETSTUB_CA")) == (proxy, str(ca))
     run_environ: Mapping[str, str] = os.environ if inside_run else {}
-    key = run_environ.get("TICKETSTUB_CONTROL_KEY")
     settings = ProgramSettings(
         proxy,
         ca.absolute(),
         run_environ.get("TICKETSTUB_PLEX_TV", ""),
         run_environ.get("TICKETSTUB_CONTROL", ""),
-        Secret(key) if key else None,
+        Secret(run_environ.get("TICKETSTUB_CONTROL_KEY", "")),
     )
     # Inside the run, JAVA_TOOL_OPTIONS already contains the run's own options: they are not added again.
-    return build_variables(
-        settings, {name: text for name, text in os.environ.items() if not (inside_run and name == "JAVA_TOOL_OPTIONS")}
-    )
+    base_environ = {name: text for name, text in os.environ.items() if not (inside_run and name == "JAVA_TOOL_OPTIONS")}
+    for name, value in build_variables(settings, base_environ).items():
+        print(_ASSIGNMENTS[form](name, value))
 
 
-def _format_assignment(form: str, name: str, value: str) -> str:
-    """Format a variable in the syntax of a shell or of a file of variables."""
-    if form == "fish":
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"set -gx {name} '{escaped}';"
-    if form == "powershell":
-        escaped = value.replace("'", "''")
-        return f"$env:{name} = '{escaped}'"
-    return f"{name}={value}" if form == "dotenv" else f"export {name}={shlex.quote(value)}"
-
-
-def _validate_service(service: str) -> str:
-    if not re.fullmatch(r"[a-zA-Z0-9._-]+", service) or service == _SERVICE_NAME:
-        raise click.BadParameter("it must be one of your services: letters, digits, . _ -", param_hint="--service")
-    return service
-
-
-def _parse_address(text: str) -> IPv4Address:
+def _parse_address(text: str) -> IPv4Interface:
+    """Return the address of the local Plex with its network, a /24."""
     try:
-        address = IPv4Address(text)
+        address = IPv4Interface(f"{text}/24")
     except ValueError:
         raise click.BadParameter(f"{text} is not an IPv4 address", param_hint="--address") from None
-    subnet = _get_subnet(address)
-    reserved = {subnet.network_address, subnet.network_address + 1, subnet.broadcast_address}
-    if not address.is_private or address.is_loopback or address in reserved:
+    first, last = address.network.network_address, address.network.broadcast_address
+    if not address.ip.is_private or address.ip.is_loopback or address.ip in {first, first + 1, last}:
         raise click.BadParameter(
             "it must be a private address, but not the first two or the last of its network", param_hint="--address"
         )
     return address
 
 
-def _get_subnet(address: IPv4Address) -> IPv4Network:
-    return IPv4Network(f"{address}/24", strict=False)
+def render_compose_file(
+    world: World,
+    world_file: Path | None = None,
+    address: IPv4Interface = IPv4Interface(f"{ADDRESS}/24"),
+    service: str = "tests",
+    image: str = _SERVICE_NAME,
+) -> str:
+    """Render the Compose file for a local Plex and the service that connects to it.
 
-
-def render_compose_file(options: ComposeOptions, world: World) -> str:
-    """Render the Compose file for a local Plex and the service that connects to it."""
-    client_service: dict[str, ComposeValue] = {
-        "environment": build_environment(options.address),
-        "depends_on": {_SERVICE_NAME: {"condition": "service_healthy"}},
-        "networks": {"default": {}, "plex": {}},
-        "volumes": [f"ticketstub-tls:{TLS_FOLDER}:ro"],
+    Args:
+        world: the world of the local Plex.
+        world_file: the world's file; `None` for the demonstration world.
+        address: the address of the local Plex, with its network.
+        service: the user's service that connects to the local Plex as if it were Plex.
+        image: the image of the local Plex.
+    """
+    world_arguments, mounts = _build_world_mount(world, world_file)
+    listen_arguments = ["--host", "0.0.0.0", "--advertise", str(address.ip), "--media-port", str(MEDIA_PORT)]  # noqa: S104  # within a container
+    names = list_plex_names(world, str(address.ip))
+    services: dict[str, ComposeValue] = {
+        _SERVICE_NAME: {
+            "image": _escape_dollars(image),
+            # A name without a slash is a local image: never pull somebody else's image of that name.
+            **({} if "/" in image else {"pull_policy": "never"}),
+            "command": ["serve", *world_arguments, *listen_arguments, "--tls", TLS_FOLDER, "--log"],
+            "environment": {"TICKETSTUB_SERVE_CONTROL_KEY": _OPTIONAL_CONTROL_KEY},
+            "healthcheck": {
+                "test": ["CMD", "python", "-c", HEALTH_CHECK],
+                "interval": "2s",
+                "timeout": "5s",
+                "retries": 15,
+            },
+            "networks": {"plex": {"ipv4_address": str(address.ip), "aliases": names}},
+            "volumes": [f"ticketstub-tls:{TLS_FOLDER}", *mounts],
+        },
+        service: {
+            "environment": _build_environment(str(address.ip)),
+            "depends_on": {_SERVICE_NAME: {"condition": "service_healthy"}},
+            "networks": {"default": {}, "plex": {}},
+            "volumes": [f"ticketstub-tls:{TLS_FOLDER}:ro"],
+        },
     }
     document: dict[str, ComposeValue] = {
         "x-ticketstub": "A local stand-in for Plex, not Plex. Made by `ticketstub env --format compose`.",
-        "services": {_SERVICE_NAME: _build_local_plex_service(options, world), options.service: client_service},
-        "networks": {"plex": {"ipam": {"config": [{"subnet": str(_get_subnet(options.address))}]}}},
+        "services": services,
+        "networks": {"plex": {"ipam": {"config": [{"subnet": str(address.network)}]}}},
         "volumes": {"ticketstub-tls": {}},
     }
     return json.dumps(document, indent=2, ensure_ascii=False)  # YAML does not read JSON's surrogate pairs
 
 
-def _build_local_plex_service(options: ComposeOptions, world: World) -> dict[str, ComposeValue]:
-    world_arguments, volumes = _build_world_mount(options, world)
-    listen_arguments = [
-        "--host",
-        "0.0.0.0",  # noqa: S104  # within a container
-        "--advertise",
-        str(options.address),
-        "--media-port",
-        str(MEDIA_PORT),
-    ]
-    return {
-        "image": _escape_dollars(options.image),
-        # A name without a slash is a local image: never pull somebody else's image of that name.
-        **({} if "/" in options.image else {"pull_policy": "never"}),
-        "command": ["serve", *world_arguments, *listen_arguments, "--tls", TLS_FOLDER, "--log"],
-        "environment": {"TICKETSTUB_SERVE_CONTROL_KEY": _OPTIONAL_CONTROL_KEY},
-        "healthcheck": {
-            "test": ["CMD", "python", "-c", HEALTH_CHECK],
-            "interval": "2s",
-            "timeout": "5s",
-            "retries": 15,
-        },
-        "networks": {
-            "plex": {"ipv4_address": str(options.address), "aliases": list_plex_names(world, str(options.address))}
-        },
-        "volumes": [f"ticketstub-tls:{TLS_FOLDER}", *volumes],
-    }
-
-
-def _build_world_mount(options: ComposeOptions, world: World) -> tuple[list[str], list[ComposeValue]]:
+def _build_world_mount(world: World, file: Path | None) -> tuple[list[str], list[ComposeValue]]:
     """Return the options that name the world, and its mount: with its folder if the world names recorded folders."""
-    if options.world_file is None:
+    if file is None:
         return ["--demo"], []
     mounts_folder = any(server.replies for server in world.media_servers)
-    source = options.world_file.parent if mounts_folder else options.world_file
-    source_path = source.as_posix() if source.is_absolute() else f"./{source.as_posix()}"
+    source = file.parent if mounts_folder else file
     target = "/world" if mounts_folder else "/world.toml"
     mount: dict[str, ComposeValue] = {
         "type": "bind",
-        "source": _escape_dollars(source_path),
+        "source": _escape_dollars(source.as_posix() if source.is_absolute() else f"./{source.as_posix()}"),
         "target": target,
         "read_only": True,
     }
-    return ["--world", f"/world/{_escape_dollars(options.world_file.name)}" if mounts_folder else target], [mount]
+    return ["--world", f"/world/{_escape_dollars(file.name)}" if mounts_folder else target], [mount]
 
 
 def _escape_dollars(text: str) -> str:
@@ -259,13 +231,13 @@ def _escape_dollars(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def build_environment(address: IPv4Address) -> dict[str, str]:
+def _build_environment(address: str) -> dict[str, str]:
     """Return the variables of a program in a container, where Plex's names resolve to the local Plex."""
     java = build_trust_store_options(f"{TLS_FOLDER}/{TRUST_STORE_FILE}")
     values: dict[ValueKind, str] = {
         # For containers with a proxy, which would lead to the real Plex.
         "exceptions": ",".join(
-            [*LOOPBACK, "plex.tv", ".plex.tv", "plex.direct", ".plex.direct", _SERVICE_NAME, str(address)]
+            [*LOOPBACK, "plex.tv", ".plex.tv", "plex.direct", ".plex.direct", _SERVICE_NAME, address]
         ),
         "authority": f"{TLS_FOLDER}/{AUTHORITY_FILE}",
         "bundle": f"{TLS_FOLDER}/{BUNDLE_FILE}",
