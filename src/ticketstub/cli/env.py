@@ -41,8 +41,8 @@ from ticketstub.tokens import Secret
 if TYPE_CHECKING:
     from ticketstub.local_plex.world.schema import World
 
-ADDRESS = "172.31.99.2"
-"""The address of the local Plex in the network that is created for it."""
+ADDRESS = IPv4Interface("172.31.99.2/24")
+"""The address of the local Plex, and the network that is created for it."""
 TLS_FOLDER = "/tls"
 """The folder of the trusted certificates, in both containers."""
 CONTROL_PORT = 8191
@@ -102,7 +102,7 @@ _ASSIGNMENTS: dict[str, Callable[[str, str], str]] = {
 @click.option(
     "--address",
     metavar="ADDRESS",
-    default=ADDRESS,
+    default=str(ADDRESS.ip),
     help="For compose: the address of the local Plex in its own network.",
 )
 @click.option("--service", metavar="NAME", default="tests", help="For compose: your service that connects to Plex.")
@@ -162,7 +162,7 @@ def _parse_address(text: str) -> IPv4Interface:
 def render_compose_file(
     world: World,
     world_file: Path | None = None,
-    address: IPv4Interface = IPv4Interface(f"{ADDRESS}/24"),
+    address: IPv4Interface = ADDRESS,
     service: str = "tests",
     image: str = _SERVICE_NAME,
 ) -> str:
