@@ -18,10 +18,12 @@ from ticketstub.cli.errors import CommandError, InvalidUsage
 from ticketstub.cli.options import CliGroup, argument
 from ticketstub.cli.sign_ins import ConnectionOptions, open_client
 from ticketstub.refusals import PasscodeRequired, TooManyFailures, Unauthorized
+from ticketstub.tokens import Secret
 
 if TYPE_CHECKING:
-    from ticketstub import Plex, Secret, SignInState
+    from ticketstub import Plex, SignInState
     from ticketstub.calls import HomeUser
+    from ticketstub.client.groups import HomeCalls
     from ticketstub.credentials import StoreKind
 
 home = CliGroup("home", help="Manage the users of the Plex Home.")
@@ -62,7 +64,8 @@ def switch(
     """
     with open_client(connection, read_input=False) as client:
         member = client.home.find_user(user)
-        entry = sign_ins.make_entry(connection.issuer, kept_as or _make_profile_name(member))
+        derived_name = re.sub(r"[^a-z0-9._-]+", "-", (member.username or member.title or "").casefold()).strip("-")
+        entry = connection._replace(profile=kept_as or derived_name[:64] or f"home-{member.id}").entry
         existing = sign_ins.find_sign_in(entry)
         if existing is not None and existing.credential.account_id != member.id and not again:
             raise InvalidUsage(
@@ -91,28 +94,53 @@ def switch(
     )
 
 
-def _make_profile_name(member: HomeUser) -> str:
-    """Derive a profile name from the user's name."""
-    text = re.sub(r"[^a-z0-9._-]+", "-", (member.username or member.title or "").casefold()).strip("-")
-    return text[:64] or f"home-{member.id}"
-
-
 def _switch_user(switch_to: Callable[..., Plex], member: HomeUser) -> Plex:
     """Switch to a user; if a passcode is needed, ask for it once."""
     if not member.protected:
         with suppress(PasscodeRequired):  # it was set after the list was read
             return switch_to()
-    passcode_digits = prompts.read_passcode(f"Passcode of {member.title or 'this user'}: ")
+    given_passcode = prompts.read_secret(f"Passcode of {member.title or 'this user'}: ", hidden=True)
     try:
-        return switch_to(passcode=passcode_digits)
+        return switch_to(passcode=given_passcode)
     except PasscodeRequired as error:
-        if passcode_digits is not None:
-            raise CommandError("the passcode is wrong", hint="Plex counts wrong passcodes", refusal=error) from None
-        raise
+        if given_passcode is None:
+            raise
+        raise CommandError("the passcode is wrong", hint="Plex counts wrong passcodes", refusal=error) from None
 
 
 passcode = CliGroup("passcode", help="Set or remove the passcode of a Home user.")
 home.add_command(passcode)
+
+
+@contextmanager
+def _change_passcode(
+    connection: ConnectionOptions, user: str | None, *, protected: bool, as_json: bool
+) -> Generator[tuple[HomeCalls, HomeUser, int, bool]]:
+    """Yield what changes a passcode: the Home's calls, the user, their id, and whether it is the signed-in user.
+
+    Raises:
+        CommandError: inside the `with` block: Plex refused the current passcode.
+        InvalidUsage: inside the `with` block: the new passcode is invalid.
+    """
+    with open_client(connection, read_input=False) as client:
+        me = client.account()
+        member = client.home.find_user(me.id or me.name if user is None else user)
+        if member.id is None:
+            raise CommandError("plex.tv lists this user without an id, so the passcode cannot be changed here")
+        try:
+            yield client.home, member, member.id, member.id == me.id
+        except ValueError as error:
+            raise InvalidUsage(str(error)) from None
+        except TooManyFailures:
+            raise
+        except Unauthorized as error:  # not the token: the passcode
+            raise CommandError("the current passcode is wrong or missing; nothing was changed", refusal=error) from None
+    change = "now has this passcode" if protected else "no longer has a passcode"
+    output.print_result(
+        {"user": {"id": member.id, "title": member.title}, "protected": protected},
+        f"{member.title or 'The user'} {change}",
+        as_json=as_json,
+    )
 
 
 @passcode.command("set")
@@ -123,16 +151,13 @@ def set_passcode(*, connection: ConnectionOptions, as_json: bool, user: str | No
 
     It asks for the new passcode, and for the current one if there is one. Piped standard input has one on each line.
     """
-    with open_client(connection, read_input=False) as client:
-        member, identifier, is_self = _find_member(client, user)
-        new_passcode = _require_passcode("New passcode (four digits): ")
-        with _explain_refused_passcode():
-            if is_self:
-                current_passcode = prompts.read_passcode("Current passcode: ") if member.protected else None
-                client.home.set_passcode(identifier, new_passcode, current=current_passcode)
-            else:
-                client.home.set_managed_passcode(identifier, new_passcode)
-    _print_result(member, protected=True, as_json=as_json)
+    with _change_passcode(connection, user, protected=True, as_json=as_json) as (calls, member, identifier, is_self):
+        new = Secret(prompts.read_required("New passcode (four digits): ", "passcode", hidden=True).strip())
+        if is_self:
+            current = prompts.read_secret("Current passcode: ", hidden=True) if member.protected else None
+            calls.set_passcode(identifier, new, current=current)
+        else:
+            calls.set_managed_passcode(identifier, new)
 
 
 @passcode.command()
@@ -140,50 +165,9 @@ def set_passcode(*, connection: ConnectionOptions, as_json: bool, user: str | No
 @options.pass_connection
 def remove(*, connection: ConnectionOptions, as_json: bool, user: str | None) -> None:
     """Remove a passcode. To remove your own, it asks for the current one."""
-    with open_client(connection, read_input=False) as client:
-        member, identifier, is_self = _find_member(client, user)
-        with _explain_refused_passcode():
-            if is_self:
-                client.home.remove_passcode(identifier, current=_require_passcode("Current passcode: "))
-            else:
-                client.home.remove_managed_passcode(identifier)
-    _print_result(member, protected=False, as_json=as_json)
-
-
-def _find_member(client: Plex, user: str | None) -> tuple[HomeUser, int, bool]:
-    """Return the user, the user's id, and whether it is the signed-in user."""
-    me = client.account()
-    member = client.home.find_user(me.id or me.name if user is None else user)
-    if member.id is None:
-        raise CommandError("plex.tv lists this user without an id, so the passcode cannot be changed here")
-    return member, member.id, member.id == me.id
-
-
-def _require_passcode(question: str) -> Secret:
-    if digits := prompts.read_passcode(question):
-        return digits
-    raise InvalidUsage(
-        "no passcode was given", hint="run the command in a terminal to be asked for it, or pipe it in as a line"
-    )
-
-
-@contextmanager
-def _explain_refused_passcode() -> Generator[None]:
-    """Report a refused passcode as such, and not as a refused token."""
-    try:
-        yield
-    except ValueError as error:
-        raise InvalidUsage(str(error)) from None
-    except TooManyFailures:
-        raise
-    except Unauthorized as error:
-        raise CommandError("the current passcode is wrong or missing; nothing was changed", refusal=error) from None
-
-
-def _print_result(member: HomeUser, *, protected: bool, as_json: bool) -> None:
-    change = "now has this passcode" if protected else "no longer has a passcode"
-    output.print_result(
-        {"user": {"id": member.id, "title": member.title}, "protected": protected},
-        f"{member.title or 'The user'} {change}",
-        as_json=as_json,
-    )
+    with _change_passcode(connection, user, protected=False, as_json=as_json) as (calls, _member, identifier, is_self):
+        if is_self:
+            current = Secret(prompts.read_required("Current passcode: ", "passcode", hidden=True).strip())
+            calls.remove_passcode(identifier, current=current)
+        else:
+            calls.remove_managed_passcode(identifier)

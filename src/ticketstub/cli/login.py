@@ -7,7 +7,6 @@ line. The address is always printed.
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import sys
@@ -24,6 +23,7 @@ from ticketstub.cli.options import CliCommand
 from ticketstub.cli.sign_ins import PRODUCT, ConnectionOptions, resolve_device, resume_client
 from ticketstub.errors import PlexError, sanitize_text
 from ticketstub.refusals import Unauthorized
+from ticketstub.tokens import Secret
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -166,11 +166,11 @@ def _sign_in(
 def _read_password(login: str | None, *, remember_me: bool) -> Password:
     from ticketstub import Password
 
-    attempts = itertools.count()
+    notices = iter(("", "This code is wrong, or was already used.\n"))  # Plex is asked at most twice
     return Password(
-        login or prompts.read_login(),
-        prompts.read_password(),
-        ask_code=lambda: prompts.read_verification_code(is_retry=next(attempts) > 0),
+        login or prompts.read_required("User name or e-mail: ", "login").strip(),
+        Secret(prompts.read_required("Password: ", "password", hidden=True)),
+        ask_code=lambda: prompts.read_secret(f"{next(notices)}Verification code: "),
         remember_me=remember_me,
     )
 

@@ -35,7 +35,7 @@ def can_prompt() -> bool:
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 
-def read_token_text(has_sign_in: Callable[[], bool], *, read_input: bool = True) -> tuple[str, str] | None:
+def read_token_text(has_sign_in: Callable[[], bool], *, read_input: bool = True) -> tuple[str, str]:
     """Return the given token's text and its source: TICKETSTUB_TOKEN, or the first line of piped standard input.
 
     If TICKETSTUB_PROFILE is set, standard input is not read.
@@ -44,37 +44,37 @@ def read_token_text(has_sign_in: Callable[[], bool], *, read_input: bool = True)
         has_sign_in: returns whether a sign-in is stored; the wait for an open and silent pipe is then shorter.
         read_input: whether standard input may contain a token; `False` if it contains something else.
 
+    Returns:
+        The text, empty if no token was given, and the source.
+
     Raises:
         InvalidUsage: standard input is a pipe or file without a token, or nothing arrived and no sign-in is stored.
     """
-    if text := os.environ.get(TOKEN_VARIABLE, "").strip():
+    text = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if text or not read_input or os.environ.get(PROFILE_VARIABLE, "").strip():
         return text, TOKEN_VARIABLE
-    if not read_input or os.environ.get(PROFILE_VARIABLE, "").strip():
-        return None
-    piped_token = _read_piped_token(has_sign_in)
-    return (piped_token, "standard input") if piped_token else None
+    return _read_piped_token(has_sign_in), "standard input"
 
 
-def _read_piped_token(has_sign_in: Callable[[], bool]) -> str | None:
-    """Return the piped token; `None` if standard input is not a pipe, a socket or a file."""
+def _read_piped_token(has_sign_in: Callable[[], bool]) -> str:
+    """Return the piped token; empty if standard input is not a pipe, a socket or a file."""
     if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison]  # it is None where it was closed at the start
-        return None
-    text: str | None
+        return ""
+    text: str | None = None
     try:
         descriptor = sys.stdin.fileno()
     except (OSError, ValueError):  # a stream inside this process
         text = read_line()
     else:
         mode = os.fstat(descriptor).st_mode
-        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISREG(mode)):
-            return None
-        text = read_first_line(descriptor, has_sign_in)
-    if text is None or text.strip():
-        return text and text.strip()
-    raise InvalidUsage(
-        "standard input is empty, but a token was expected there",
-        hint="to use the stored sign-in, add --profile NAME, or redirect standard input from /dev/null",
-    )
+        if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISREG(mode):
+            text = read_first_line(descriptor, has_sign_in)
+    if text is not None and not text.strip():
+        raise InvalidUsage(
+            "standard input is empty, but a token was expected there",
+            hint="to use the stored sign-in, add --profile NAME, or redirect standard input from /dev/null",
+        )
+    return (text or "").strip()
 
 
 def read_first_line(
@@ -130,12 +130,9 @@ def read_token(has_sign_in: Callable[[], bool] = lambda: True, *, read_input: bo
     Raises:
         InvalidUsage: as for `read_token_text`, or the text is not a valid token.
     """
-    found = read_token_text(has_sign_in, read_input=read_input)
-    if found is None:
-        return None
-    text, source = found
+    text, source = read_token_text(has_sign_in, read_input=read_input)
     with wrap_value_errors(source):
-        return Token(text)
+        return Token(text) if text else None
 
 
 def read_line() -> str:
@@ -177,42 +174,24 @@ def ensure_can_confirm(*, yes: bool) -> None:
         raise InvalidUsage("there is no terminal to ask for confirmation", hint="add --yes")
 
 
-def read_login() -> str:
-    """Ask for the user name or e-mail address, or read it as the next line of standard input."""
-    return _require(_read_answer("User name or e-mail: ").strip(), "login")
+def read_required(question: str, name: str, *, hidden: bool = False) -> str:
+    """Ask a question, without an echo if `hidden`, or read the answer as the next line of standard input.
 
-
-def read_password() -> Secret:
-    """Ask for the password without an echo, or read it as the next line of standard input."""
-    return Secret(_require(_read_answer("Password: ", hidden=True), "password"))
-
-
-def _require(answer: str, name: str) -> str:
-    if answer:
-        return answer
-    if is_terminal(sys.stdin):
-        print(file=sys.stderr)  # end the line of the question
-        raise InvalidUsage(f"no {name} was given")
-    raise InvalidUsage(
-        f"the {name} is missing", hint="pipe in login and password as two lines, or run the command in a terminal"
-    )
-
-
-def read_verification_code(*, is_retry: bool = False) -> Secret | None:
-    """Ask for the verification code, or read it as the next line of standard input; `None` if there is none.
-
-    Args:
-        is_retry: whether an earlier code was wrong.
+    Raises:
+        InvalidUsage: the answer is empty; the message contains the name.
     """
-    notice = "This code is wrong, or was already used.\n" if is_retry else ""
-    code = _read_answer(f"{notice}Verification code: ").strip()
-    return Secret(code) if code else None
+    answer = _read_answer(question, hidden=hidden)
+    if not answer.strip():
+        if is_terminal(sys.stdin):
+            print(file=sys.stderr)  # end the line of the question
+        raise InvalidUsage(f"no {name} was given", hint="enter it in a terminal, or pipe it in as a line")
+    return answer
 
 
-def read_passcode(question: str) -> Secret | None:
-    """Ask for a passcode without an echo, or read it as the next line of standard input; `None` if there is none."""
-    passcode = _read_answer(question, hidden=True).strip()
-    return Secret(passcode) if passcode else None
+def read_secret(question: str, *, hidden: bool = False) -> Secret | None:
+    """Ask for a code, without an echo if `hidden`, or read it as the next line of standard input; `None` if empty."""
+    text = _read_answer(question, hidden=hidden).strip()
+    return Secret(text) if text else None
 
 
 def _read_answer(question: str, *, hidden: bool = False) -> str:

@@ -12,7 +12,7 @@ import os
 import time
 import warnings
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from ticketstub.cli import prompts
@@ -55,23 +55,19 @@ class ConnectionOptions(NamedTuple):
     profile: str | None = None
 
     @property
-    def issuer(self) -> str:
-        """The origin of plex.tv or of the local Plex.
-
-        Raises:
-            InvalidUsage: it is not an address.
-        """
-        with wrap_value_errors("--plex-tv"):
-            return get_origin(self.plex_tv)
-
-    @property
     def entry(self) -> Entry:
-        """The entry of the issuer and the profile: the option's, else the environment's, else `default`.
+        """The entry of the address's origin and the profile: the option's, else the environment's, else `default`.
 
         Raises:
             InvalidUsage: one of them is invalid.
         """
-        return make_entry(self.issuer, self.profile or os.environ.get(prompts.PROFILE_VARIABLE, "").strip())
+        from ticketstub.credentials import Entry
+
+        profile = self.profile or os.environ.get(prompts.PROFILE_VARIABLE, "").strip() or _DEFAULT_PROFILE
+        with wrap_value_errors("--plex-tv"):
+            issuer = get_origin(self.plex_tv)
+        with wrap_value_errors("--profile"):
+            return Entry.create(issuer, profile)
 
     def has_stored_sign_in(self) -> bool:
         """Return whether a sign-in is stored, to use without a given token; the keyring is not opened."""
@@ -91,9 +87,13 @@ def create_client(connection: ConnectionOptions, token: Token | None) -> Plex:
     """
     from ticketstub import Plex
 
-    device = resolve_device(connection.client_identifier)
     with wrap_value_errors("--plex-tv"):
-        return Plex(device=device, token=token, plex_tv=connection.plex_tv, timeout=connection.timeout)
+        return Plex(
+            device=resolve_device(connection.client_identifier),
+            token=token,
+            plex_tv=connection.plex_tv,
+            timeout=connection.timeout,
+        )
 
 
 @contextmanager
@@ -108,15 +108,21 @@ def open_client(connection: ConnectionOptions, *, read_input: bool = True) -> Ge
         InvalidUsage: there is neither, or no sign-in is stored under --profile.
         CommandError: inside the `with` block: Plex no longer accepts the stored sign-in.
     """
+    opened_client, explained_refusals = _choose_client(connection, read_input=read_input)
+    with opened_client as client, explained_refusals:
+        yield client
+
+
+def _choose_client(
+    connection: ConnectionOptions, *, read_input: bool = True
+) -> tuple[AbstractContextManager[Plex], AbstractContextManager[None]]:
+    """Return the client with the given token, or with the stored sign-in and what explains that it was refused."""
     if connection.profile is None and (
         given_token := prompts.read_token(connection.has_stored_sign_in, read_input=read_input)
     ):
-        with create_client(connection, given_token) as client:
-            yield client
-        return
+        return create_client(connection, given_token), nullcontext()
     stored = require_sign_in(connection, or_token=True)
-    with resume_client(connection, stored) as client, explain_refused_token(stored):
-        yield client
+    return resume_client(connection, stored), explain_refused_token(stored)
 
 
 @contextmanager
@@ -124,19 +130,17 @@ def resume_client(connection: ConnectionOptions, stored: StoredSignIn) -> Genera
     """Yield a client with a stored sign-in; nothing is sent to create it."""
     from ticketstub import Plex
 
-    credential = stored.credential
-    device = resolve_device(credential.client_identifier or connection.client_identifier)
+    credential, identifier = stored.credential, connection.client_identifier
     with wrap_value_errors("--plex-tv"):
         client = Plex.load(
             credential.app,
             profile=credential.profile,
             store=stored.store,
-            device=device,
+            device=resolve_device(credential.client_identifier or identifier),
             plex_tv=connection.plex_tv,
             timeout=connection.timeout,
         )
     with client:
-        identifier = connection.client_identifier
         yield client.with_options(client_identifier=identifier) if identifier else client
 
 
@@ -150,25 +154,19 @@ def open_media_server(connection: ConnectionOptions, server: str) -> Generator[t
     Raises:
         CommandError: the account has no server at that address.
     """
-    if connection.profile is None and (given_token := prompts.read_token(connection.has_stored_sign_in)):
-        with create_client(connection, given_token) as client:
-            yield _create_media_server(client, server, given_token), given_token
-        return
-    with wrap_value_errors("--server"):
-        origin = get_origin(server)
-    stored = require_sign_in(connection, or_token=True)
-    with resume_client(connection, stored) as client:
-        with explain_refused_token(stored):
-            server_token = _find_server_token(client, origin)
-        yield _create_media_server(client, server, server_token), server_token
-
-
-def _create_media_server(client: Plex, server: str, token: Token) -> MediaServer:
-    with wrap_value_errors("--server"):
-        return client.at(server, token=token)
+    opened_client, explained_refusals = _choose_client(connection)
+    with opened_client as client:
+        with wrap_value_errors("--server"):
+            client.at(server)  # refuses an invalid address, before anything is sent
+        with explained_refusals:
+            token = _find_server_token(client, get_origin(server))
+        yield client.at(server, token=token), token
 
 
 def _find_server_token(client: Plex, origin: str) -> Token:
+    """Return the given token, or that of the account's media server at this origin."""
+    if not client.sign_in_state and client.token:
+        return client.token
     for resource in client.resources():
         for connection in resource.connections:
             with suppress(ValueError):  # what is listed is not an address
@@ -210,14 +208,6 @@ class StoredSignIn(NamedTuple):
     def name_with_app(self) -> str:
         """Its name among those of all apps: `Photo Frame: default (tom)`."""
         return f"{sanitize_text(self.credential.app)}: {self.name}"
-
-
-def make_entry(issuer: str, profile: str) -> Entry:
-    """Return the command's entry for an issuer and a profile; raises `InvalidUsage` for an invalid name."""
-    from ticketstub.credentials import Entry
-
-    with wrap_value_errors("--profile"):
-        return Entry.create(issuer, profile or _DEFAULT_PROFILE)
 
 
 def open_stores() -> tuple[KeyringStore, FileStore]:
@@ -273,11 +263,9 @@ def find_sign_in(entry: Entry) -> StoredSignIn | None:
         CredentialsError: it cannot be read.
     """
     keyring, files = open_stores()
-    for store in (keyring, files) if entry in keyring.list_notes() else (files,):
-        credential = store.load(*entry)
-        if credential is not None and credential.token is not None:
-            return StoredSignIn(store, credential)
-    return None
+    stores = (keyring, files) if entry in keyring.list_notes() else (files,)
+    found = (StoredSignIn(store, credential) for store in stores if (credential := store.load(*entry)))
+    return next((stored for stored in found if stored.credential.token is not None), None)
 
 
 def require_sign_in(connection: ConnectionOptions, *, or_token: bool = False) -> StoredSignIn:
@@ -298,9 +286,9 @@ def require_sign_in(connection: ConnectionOptions, *, or_token: bool = False) ->
     if stored.credential.signed_out_at is not None:
         from ticketstub.cli.formatting import format_time
 
-        signed_out_at = format_time(stored.credential.signed_out_at)
         raise InvalidUsage(
-            f"the profile {stored.name} was signed out on {signed_out_at}, but Plex could not be reached",
+            f"the profile {stored.name} was signed out on {format_time(stored.credential.signed_out_at)}, "
+            "but Plex could not be reached",
             hint=f"to end it: {format_command('logout', entry)}; to sign in again: {format_command('login', entry)}",
         )
     return stored
@@ -308,20 +296,18 @@ def require_sign_in(connection: ConnectionOptions, *, or_token: bool = False) ->
 
 def make_not_signed_in_error(entry: Entry, *, or_token: bool = False) -> InvalidUsage:
     """Create the error that no sign-in is stored under a profile; it names the sign-ins that are."""
-    message = f"you are not signed in to {entry.issuer} under the profile {entry.profile}"
-    try:
+    entries: list[Entry] = []
+    with suppress(CredentialsError):
         entries = list_entries()
-    except CredentialsError:
-        entries = []
     other_issuers = [one.issuer for one in entries if one.profile == entry.profile]
     if other_issuers:
-        return InvalidUsage(
-            message, hint=f"this profile is stored for {other_issuers[0]}: add --plex-tv {other_issuers[0]}"
-        )
-    other_profiles = sorted({one.profile for one in entries if one.issuer == entry.issuer})
-    stored_hint = f"; stored profiles: {', '.join(other_profiles)}" if other_profiles else ""
-    token_hint = "; or pass a token in TICKETSTUB_TOKEN or on standard input" if or_token else ""
-    return InvalidUsage(message, hint=f"sign in: {format_command('login', entry)}{token_hint}{stored_hint}")
+        hint = f"this profile is stored for {other_issuers[0]}: add --plex-tv {other_issuers[0]}"
+    else:
+        token_hint = "; or pass a token in TICKETSTUB_TOKEN or on standard input" if or_token else ""
+        profiles = ", ".join(sorted({one.profile for one in entries if one.issuer == entry.issuer}))
+        stored_hint = f"; stored profiles: {profiles}" if profiles else ""
+        hint = f"sign in: {format_command('login', entry)}{token_hint}{stored_hint}"
+    return InvalidUsage(f"you are not signed in to {entry.issuer} under the profile {entry.profile}", hint=hint)
 
 
 @contextmanager
@@ -334,9 +320,8 @@ def explain_refused_token(stored: StoredSignIn) -> Generator[None]:
     except Unauthorized as error:
         expires_at = stored.credential.expires_at
         expired = isinstance(error, TokenExpired) or (expires_at is not None and time.time() >= expires_at)
-        reason = END_REASONS["expired" if expired else "revoked"]
         raise CommandError(
-            f"the stored sign-in {stored.name} no longer works: {reason}",
+            f"the stored sign-in {stored.name} no longer works: {END_REASONS['expired' if expired else 'revoked']}",
             hint=f"sign in again: {format_command('login', stored.credential.entry)}",
             refusal=error,
         ) from None

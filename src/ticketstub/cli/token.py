@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +14,7 @@ from ticketstub.cli.sign_ins import ConnectionOptions, open_client, open_media_s
 from ticketstub.errors import MalformedReply
 
 if TYPE_CHECKING:
-    from ticketstub import Token, TokenCheck
+    from ticketstub import Token
 
 _EXIT_UNKNOWN, _EXIT_DEAD = 1, 3
 _KIND_TITLES = {
@@ -118,8 +117,7 @@ def claim(*, connection: ConnectionOptions, as_json: bool, yes: bool) -> None:
     It works once, within four minutes, and adds that server to the account. A container of the server takes it as
     PLEX_CLAIM, for example. With --json, only its fingerprint is printed.
     """
-    if not yes and not as_json and prompts.is_terminal(sys.stdout):
-        raise InvalidUsage("this would show the claim token on the terminal", hint="pipe the output, or add --yes")
+    prompts.ensure_can_print_token(requested=not as_json, yes=yes, as_json=False)
     with open_client(connection) as client:
         claim_token = client.claims.create_token()
     if as_json:
@@ -163,7 +161,25 @@ def check(*, connection: ConnectionOptions, as_json: bool, server: str | None) -
     This needs the network. The token is that of TICKETSTUB_TOKEN or standard input, else the stored one. The exit code
     is 0 if the token is alive, 3 if it is dead, 5 if nothing answered, and 1 if it is not known.
     """
-    result = _check_token(connection, server)
+    from ticketstub import check as check_token
+
+    given_text = prompts.read_token_text(connection.has_stored_sign_in)[0] if connection.profile is None else ""
+    credential = None if given_text else sign_ins.require_sign_in(connection, or_token=True).credential
+    if credential and server is not None:
+        raise InvalidUsage(
+            "a stored token is not sent to a media server: leave out --server",
+            hint="to check a media server's token, pass it in TICKETSTUB_TOKEN or on standard input",
+        )
+    try:
+        result = check_token(
+            cast("Token", credential.token) if credential else given_text,
+            server=server,
+            plex_tv=connection.plex_tv,
+            timeout=connection.timeout,
+            device=resolve_device((credential and credential.client_identifier) or connection.client_identifier),
+        )
+    except ValueError as error:
+        raise InvalidUsage(str(error)) from None
     if result.alive is None:
         code, state = UNREACHABLE if result.unreachable else _EXIT_UNKNOWN, "unknown whether it is alive"
     else:
@@ -175,26 +191,3 @@ def check(*, connection: ConnectionOptions, as_json: bool, server: str | None) -
         as_json=as_json,
     )
     return code
-
-
-def _check_token(connection: ConnectionOptions, server: str | None) -> TokenCheck:
-    from ticketstub import check as check_token
-
-    given_text = prompts.read_token_text(connection.has_stored_sign_in) if connection.profile is None else None
-    if given_text is not None:
-        device = resolve_device(connection.client_identifier)
-        try:
-            return check_token(
-                given_text[0], server=server, plex_tv=connection.plex_tv, timeout=connection.timeout, device=device
-            )
-        except ValueError as error:
-            raise InvalidUsage(str(error)) from None
-    stored = sign_ins.require_sign_in(connection, or_token=True)
-    if server is not None:
-        raise InvalidUsage(
-            "a stored token is not sent to a media server: leave out --server",
-            hint="to check a media server's token, pass it in TICKETSTUB_TOKEN or on standard input",
-        )
-    device = resolve_device(stored.credential.client_identifier or connection.client_identifier)
-    stored_token = cast("Token", stored.credential.token)  # an entry without a token is no sign-in
-    return check_token(stored_token, plex_tv=connection.plex_tv, timeout=connection.timeout, device=device)
