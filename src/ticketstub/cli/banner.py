@@ -79,8 +79,7 @@ def print_banner(
 
 def _print_section(title: str, pairs: output.Fields) -> None:
     print()
-    output.print_heading(title)
-    output.print_fields(pairs)
+    output.print_section(title, pairs)
 
 
 def _replace_wildcard_host(url: str, host: str) -> str:

@@ -204,8 +204,7 @@ class _Transcript:
 
     def print_introduction(self, text: str) -> None:
         """Print a title and the addresses."""
-        output.print_heading(text)
-        output.print_fields((name, url) for url, name in self._names.items())
+        output.print_section(text, ((name, url) for url, name in self._names.items()))
 
     def start_section(self, title: str, subtitle: str = "") -> None:
         """Print the heading of a section."""

@@ -56,7 +56,6 @@ _ERROR_EXIT_CODES: tuple[tuple[type[PlexError], int], ...] = (
     (Unreachable, UNREACHABLE),
     (MalformedReply, 6),
     (RedirectRefused, 6),
-    (PlexError, FAILED),
 )
 # The library's hints name Python arguments; these name the command's own options.
 _HINTS: tuple[tuple[type[PlexError], str], ...] = (
@@ -64,7 +63,7 @@ _HINTS: tuple[tuple[type[PlexError], str], ...] = (
         VerificationCodeRequired,
         "run the command in a terminal to be asked for the code, or pipe the code in as the last line",
     ),
-    (TokenExpired, "sign in again: ticketstub login"),
+    (TokenExpired, "sign in again"),
     (
         PasscodeRequired,
         "this user has a passcode: run the command in a terminal to be asked for it, or pipe it in as a line",
@@ -100,8 +99,10 @@ class CommandError(Exception):
         self.message = message
         self.hint = hint
         self.details = details
-        self.exit_code = exit_code if exit_code is not None else _get_exit_code(refusal) if refusal else FAILED
         self.refusal = refusal
+        self.exit_code = exit_code or next(
+            (code for kind, code in _ERROR_EXIT_CODES if isinstance(refusal, kind)), FAILED
+        )
 
 
 class InvalidUsage(CommandError):
@@ -121,12 +122,11 @@ def wrap_value_errors(option: str) -> Generator[None]:
 
 
 def report_error(error: CommandError | PlexError, *, as_json: bool) -> int:
-    """Print an error, and return the exit code."""
-    if isinstance(error, CommandError):
-        code, details, refusal, hint = error.exit_code, error.details, error.refusal, error.hint
-    else:
-        code, details, refusal, hint = _get_exit_code(error), (), error, _get_hint(error)
-    message, hint = sanitize_text(error.message, _MAX_LENGTH), hint and sanitize_text(hint, _MAX_LENGTH)
+    """Print an error to standard error, and return its exit code."""
+    if isinstance(error, PlexError):
+        error = CommandError(error.message, hint=_get_hint(error), refusal=error)
+    message, hint = sanitize_text(error.message, _MAX_LENGTH), sanitize_text(error.hint or "", _MAX_LENGTH)
+    refusal = error.refusal
     status, plex_code = (refusal.status, refusal.code) if refusal else (None, None)
     if as_json:
         fields: dict[str, object] = {
@@ -135,11 +135,11 @@ def report_error(error: CommandError | PlexError, *, as_json: bool) -> int:
             "hint": hint or None,
             "status": status,
             "code": plex_code,
-            "exit_code": code,
-            **({"details": list(details)} if details else {}),
+            "exit_code": error.exit_code,
+            **({"details": error.details} if error.details else {}),
         }
         print(json.dumps({"error": fields}, indent=2), file=sys.stderr)
-        return code
+        return error.exit_code
     from rich.text import Text
 
     from ticketstub.cli.output import create_console
@@ -147,25 +147,18 @@ def report_error(error: CommandError | PlexError, *, as_json: bool) -> int:
     status_mark = "/".join(str(number) for number in (status, plex_code) if number)
     out = create_console(sys.stderr)
     out.print(Text.assemble(("error: ", "bold red"), message, f" [{status_mark}]" if status_mark else ""))
-    for detail in details:
+    for detail in error.details:
         out.print(Text(f"  {sanitize_text(detail)}"))
     if hint:
         out.print(Text.assemble(("hint: ", "bold"), hint))
-    return code
-
-
-def _get_exit_code(error: PlexError) -> int:
-    return next(code for kind, code in _ERROR_EXIT_CODES if isinstance(error, kind))
+    return error.exit_code
 
 
 def _get_hint(error: PlexError) -> str:
     """Return what the user can do about it, in terms of the command."""
-    for kind, hint in _HINTS:
-        if isinstance(error, kind):
-            return hint
     if type(error) is Unauthorized and not error.hint:
         return "the token is unknown, was revoked, or is for another server; to get one: ticketstub login"
-    hint = error.hint or ""
+    hint = next((hint for kind, hint in _HINTS if isinstance(error, kind)), error.hint or "")
     for argument, option in _COMMAND_WORDING.items():
         hint = hint.replace(argument, option)
     return hint

@@ -26,7 +26,6 @@ from ticketstub.refusals import Unauthorized
 from ticketstub.tokens import Secret
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.text import Text
 
     from ticketstub import Browser, CredentialStore, LinkCode, Password, PendingState, Plex, SignInState
@@ -112,14 +111,11 @@ def login(
     store = sign_ins.choose_store(storage, entry)
     with ExitStack() as display:
         open_browser = browser and prompts.can_prompt()
-        show = partial(_show_pending_sign_in, display, by_code, open_browser, wait)
-        method: Browser | LinkCode | Password
+        show = partial(_show_pending_sign_in, display, by_code, open_browser, wait or math.inf)
+        # `Browser` also resumes the stored sign-in, and gives it a device key if requested.
+        method: Browser | LinkCode | Password = LinkCode(show) if by_code else Browser(show, open=open_browser)
         if by_password and (again or not _is_still_valid(connection, entry, store, name)):
             method, again = _read_password(name, remember_me=remember_me), True
-        elif by_code:
-            method = LinkCode(show)
-        else:  # this also resumes the stored sign-in, and gives it a device key if requested
-            method = Browser(show, open=open_browser)
         client = _sign_in(
             connection,
             method,
@@ -155,10 +151,8 @@ def _sign_in(
             timeout=connection.timeout,
             **arguments,
         )
-    except sign_ins.NON_TOKEN_REFUSALS:
-        raise
     except Unauthorized as error:
-        if isinstance(method, Password):
+        if isinstance(method, Password) and not isinstance(error, sign_ins.NON_TOKEN_REFUSALS):
             error.hint = error.hint or "check the user name or e-mail address and the password"
         raise
 
@@ -204,7 +198,7 @@ def _is_still_valid(connection: ConnectionOptions, entry: Entry, store: Credenti
 
 
 def _show_pending_sign_in(
-    display: ExitStack, by_code: bool, opens_browser: bool, max_wait: float | None, pending: PendingState
+    display: ExitStack, by_code: bool, opens_browser: bool, max_wait: float, pending: PendingState
 ) -> None:
     """Show how to approve a sign-in, and the remaining time.
 
@@ -216,12 +210,16 @@ def _show_pending_sign_in(
         pending: the pending sign-in.
     """
     out = output.create_console(sys.stderr)
+    can_render = out.is_terminal and not out.is_dumb_terminal  # the width of a dumb terminal is unknown
     if reason := sign_ins.END_REASONS.get(pending.reason):
         out.print(f"The stored sign-in no longer works: {reason}.\n")
-    _print_instructions(out, pending, by_code=by_code, opens_browser=opens_browser)
-    left = max(pending.expires_at.timestamp() - time.time(), 0.0)
-    left = left if max_wait is None else min(left, max_wait)
-    if _can_render(out):
+    out.print(_render_instructions(pending, by_code=by_code, opens_browser=opens_browser))
+    qr_code = pending.render_qr() if can_render else ""
+    if qr_code and max(map(len, qr_code.splitlines())) <= out.width:
+        out.print(f"\n{qr_code}", end="")
+    out.print()
+    left = min(max(pending.expires_at.timestamp() - time.time(), 0.0), max_wait)
+    if can_render:
         from rich.live import Live
 
         render = partial(_render_time_left, time.monotonic() + left)
@@ -232,26 +230,21 @@ def _show_pending_sign_in(
         out.file.flush()
 
 
-def _print_instructions(out: Console, pending: PendingState, *, by_code: bool, opens_browser: bool) -> None:
+def _render_instructions(pending: PendingState, *, by_code: bool, opens_browser: bool) -> Text:
     from rich.text import Text
 
-    url, code = sanitize_text(pending.url, 2000), sanitize_text(pending.code)
-    qr_code = pending.render_qr() if _can_render(out) else ""
+    url, code = sanitize_text(pending.url, 2000), (sanitize_text(pending.code), "bold")
     if by_code:
-        out.print("To sign in, open this page on any device and enter the code:\n")
-        out.print(Text(f"  {sanitize_text(pending.link_page, 500)}"))
-        out.print(Text.assemble("  code  ", (code, "bold")))
-        out.print(Text(f"\nor open this address, which contains the code:  {url}"))
-    else:
-        if opens_browser:
-            out.print("Your browser should open this page now. If it does not, open it here or on another device:\n")
-        else:
-            out.print("To sign in, open this page, here or on another device:\n")
-        out.print(Text(f"  {url}"))
-        out.print(Text.assemble("\n  code to compare  ", (code, "bold")))
-    if qr_code and max(map(len, qr_code.splitlines())) <= out.width:
-        out.print(f"\n{qr_code}", end="")
-    out.print()
+        return Text.assemble(
+            "To sign in, open this page on any device and enter the code:\n\n",
+            f"  {sanitize_text(pending.link_page, 500)}\n  code  ",
+            code,
+            f"\n\nor open this address, which contains the code:  {url}",
+        )
+    request = "To sign in, open this page, here or on another device:"
+    if opens_browser:
+        request = "Your browser should open this page now. If it does not, open it here or on another device:"
+    return Text.assemble(f"{request}\n\n  {url}\n\n  code to compare  ", code)
 
 
 def _render_time_left(deadline: float) -> Text:
@@ -262,18 +255,13 @@ def _render_time_left(deadline: float) -> Text:
     return Text(f"Waiting: {left} left (Ctrl-C to cancel)", style="dim")
 
 
-def _can_render(out: Console) -> bool:
-    return out.is_terminal and not out.is_dumb_terminal  # the width of a dumb terminal is unknown
-
-
 def _print_result(client: Plex, *, as_json: bool) -> None:
     """Print who is signed in, how, and where the sign-in is stored."""
     state = cast("SignInState", client.sign_in_state)
     in_memory = state.location.startswith("in memory")
-    who = state.username or "an unknown account"
-    title = f"{'Already signed' if state.method == 'kept' else 'Signed'} in as {who}"
+    title = f"{'Already signed' if state.method == 'kept' else 'Signed'} in as {state.username or 'an unknown account'}"
     if state.previous_status == "unchecked":
-        title = f"Signed in as {who}, but not checked: plex.tv did not answer"
+        title = f"{title.replace('Already signed', 'Signed')}, but not checked: plex.tv did not answer"
     output.print_result(
         {
             "account": {"id": state.account_id, "username": state.username},
@@ -299,9 +287,7 @@ def _print_result(client: Plex, *, as_json: bool) -> None:
         ],
         as_json=as_json,
     )
-    if as_json:
-        return
-    if state.method == "kept":
+    if state.method == "kept" and not as_json:
         print("To sign in again: --again. To add another sign-in: --profile NAME.", file=sys.stderr)
-    if os.environ.get(prompts.TOKEN_VARIABLE, "").strip():
+    if os.environ.get(prompts.TOKEN_VARIABLE, "").strip() and not as_json:
         print(f"{prompts.TOKEN_VARIABLE} is set: its token takes precedence over the stored one.", file=sys.stderr)

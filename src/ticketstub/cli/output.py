@@ -46,11 +46,12 @@ def print_json(value: object) -> None:
     print(json.dumps(to_json(value), indent=2))
 
 
-def print_heading(text: str) -> None:
-    """Print a heading."""
+def print_section(title: str, fields: Fields = ()) -> None:
+    """Print a heading, and one line for each field."""
     from rich.text import Text
 
-    create_console().print(Text(sanitize_text(text), style="bold"))
+    create_console().print(Text(sanitize_text(title), style="bold"))
+    print_fields(fields)
 
 
 def print_result(data: object, title: str, fields: Fields = (), *, as_json: bool) -> None:
@@ -58,8 +59,7 @@ def print_result(data: object, title: str, fields: Fields = (), *, as_json: bool
     if as_json:
         print_json(data)
     else:
-        print_heading(title)
-        print_fields(fields)
+        print_section(title, fields)
 
 
 def print_fields(fields: Fields, *, indent: int = 2) -> None:
@@ -90,30 +90,28 @@ def print_records(
     elif items:
         print_table(columns, rows)
     else:
-        print_heading(empty_message)
+        print_section(empty_message)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table; if the terminal is too narrow, print the fields of each row instead."""
     from rich.cells import cell_len
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     texts = [["\n".join(map(sanitize_text, cell.split("\n"))) for cell in row] for row in rows]
     out = create_console()
-    widths = [
-        max(cell_len(line) for cell in column for line in cell.split("\n"))
+    needed_width = sum(
+        2 + max(cell_len(line) for cell in column for line in cell.split("\n"))
         for column in zip(columns, *texts, strict=True)
-    ]
-    needed_width = sum(width + 2 for width in widths)
+    )
     if out.is_terminal and needed_width > out.width:
         for first, *others in texts:
-            print_heading(first)
-            print_fields((name, value.replace("\n", " ")) for name, value in zip(columns[1:], others, strict=True))
+            cells = zip(columns[1:], others, strict=True)
+            print_section(first, ((name, value.replace("\n", " ")) for name, value in cells))
         return
-    table = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column, no_wrap=True)
+    headers = (Column(name, no_wrap=True) for name in columns)
+    table = Table(*headers, box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for row in texts:
         table.add_row(*map(Text, row))
     create_console(width=needed_width).print(table)

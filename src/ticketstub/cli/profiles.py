@@ -21,7 +21,7 @@ from ticketstub.errors import PlexError
 
 if TYPE_CHECKING:
     from ticketstub.cli.sign_ins import StoredSignIn
-    from ticketstub.credentials import Credential, Entry
+    from ticketstub.credentials import Credential
 
 _NOTHING_STORED = "No sign-in is stored."
 
@@ -71,7 +71,7 @@ def profiles(*, as_json: bool) -> None:
 
 
 def _print_nothing_stored() -> None:
-    output.print_heading(_NOTHING_STORED)
+    output.print_section(_NOTHING_STORED)
     print("To sign in: ticketstub login", file=sys.stderr)
 
 
@@ -114,11 +114,16 @@ def renew(*, connection: ConnectionOptions, as_json: bool) -> None:
 def logout(*, connection: ConnectionOptions, as_json: bool, local: bool, everything: bool, yes: bool) -> None:
     """Sign out: end the stored token at Plex, then delete it here. If Plex cannot be reached, it stays stored."""
     if everything:
+        if connection.profile is not None:
+            raise InvalidUsage("--all signs out every profile: leave out --profile")
         _sign_out_all(connection, local=local, yes=yes, as_json=as_json)
         return
     entry = connection.entry
     if local:
-        _delete_entry(entry)
+        keyring, files = sign_ins.open_stores()
+        # From every store, even if it cannot be read; the keyring is opened only for what its notes list.
+        if not any([files.remove(*entry), entry in keyring.list_notes() and keyring.remove(*entry)]):
+            raise sign_ins.make_not_signed_in_error(entry)
         message = f"Deleted here: the profile {entry.profile}"
     else:
         stored = sign_ins.find_sign_in(entry)
@@ -133,14 +138,6 @@ def logout(*, connection: ConnectionOptions, as_json: bool, local: bool, everyth
     )
     if local and not as_json:
         print("Its token is still valid at Plex. To end it, remove this device from the account's devices.")
-
-
-def _delete_entry(entry: Entry) -> None:
-    """Delete it from every store, even if it cannot be read."""
-    keyring, files = sign_ins.open_stores()
-    removed = [files.remove(*entry), entry in keyring.list_notes() and keyring.remove(*entry)]
-    if not any(removed):
-        raise sign_ins.make_not_signed_in_error(entry)
 
 
 def _sign_out(connection: ConnectionOptions, stored: StoredSignIn) -> None:
@@ -161,13 +158,11 @@ def _sign_out(connection: ConnectionOptions, stored: StoredSignIn) -> None:
 
 def _sign_out_all(connection: ConnectionOptions, *, local: bool, yes: bool, as_json: bool) -> None:
     """Sign out every program. What cannot be signed out stays stored, and does not stop the others."""
-    if connection.profile is not None:
-        raise InvalidUsage("--all signs out every profile: leave out --profile")
     stored_sign_ins = sign_ins.load_all()
     if stored_sign_ins:
         _confirm_sign_out(stored_sign_ins, local=local, yes=yes)
     failures: list[CommandError] = []
-    ended: list[StoredSignIn] = []
+    ended: list[dict[str, object]] = []
     for stored in stored_sign_ins:
         try:
             if local:
@@ -176,15 +171,14 @@ def _sign_out_all(connection: ConnectionOptions, *, local: bool, yes: bool, as_j
                 _sign_out(connection._replace(plex_tv=stored.credential.issuer), stored)
         except CommandError as failure:
             failures.append(failure)
-            continue
-        ended.append(stored)
-        if not as_json:
-            output.print_heading(f"{'Deleted here' if local else 'Signed out'}: {stored.name_with_app}")
+        else:
+            ended.append(_summarize(stored))
+            if not as_json:
+                output.print_section(f"{'Deleted here' if local else 'Signed out'}: {stored.name_with_app}")
     if as_json:
-        summaries = [_summarize(stored) for stored in ended]
-        output.print_json({"profiles": summaries, "ended_at_plex": not local, "kept": bool(failures)})
+        output.print_json({"profiles": ended, "ended_at_plex": not local, "kept": bool(failures)})
     elif not stored_sign_ins:
-        output.print_heading(_NOTHING_STORED)
+        output.print_section(_NOTHING_STORED)
     if failures:
         failures[0].details = tuple(failure.message for failure in failures[1:])
         raise failures[0]
@@ -214,9 +208,8 @@ def _summarize(stored: StoredSignIn) -> dict[str, object]:
 def _collect_details(stored: StoredSignIn) -> dict[str, object]:
     """Return what `status --json` shows of a sign-in."""
     credential = stored.credential
-    summary = _summarize(stored)
-    del summary["app"]
-    return summary | {
+    return {
+        **{name: value for name, value in _summarize(stored).items() if name != "app"},
         "token": credential.token,
         "token_kind": credential.token.kind if credential.token else None,
         "device_key": credential.device_key is not None,
@@ -233,16 +226,21 @@ def _format_row(stored: StoredSignIn) -> tuple[str, ...]:
     credential = stored.credential
     state = " (signed out)" if credential.signed_out_at is not None else ""
     account = credential.username or ("unknown" if credential.account_id is None else str(credential.account_id))
-    location = stored.store.describe_location(*credential.entry)
-    return credential.app, credential.profile, f"{account}{state}", credential.issuer, location
+    return (
+        credential.app,
+        credential.profile,
+        f"{account}{state}",
+        credential.issuer,
+        stored.store.describe_location(*credential.entry),
+    )
 
 
 def _print_sign_in(stored: StoredSignIn) -> None:
     credential = stored.credential
     signed_out = formatting.format_time(credential.signed_out_at)
     to_sign_out = sign_ins.format_command("logout", credential.entry)
-    output.print_heading(stored.name)
-    output.print_fields(
+    output.print_section(
+        stored.name,
         [
             ("at", credential.issuer),
             ("id", str(credential.account_id) if credential.account_id is not None else None),
@@ -254,14 +252,13 @@ def _print_sign_in(stored: StoredSignIn) -> None:
             ("device key", "yes: it renews the token" if credential.device_key else None),
             ("client id", credential.client_identifier),
             ("stored", stored.store.describe_location(*credential.entry)),
-        ]
+        ],
     )
 
 
 def _format_expiry(credential: Credential) -> str:
     if credential.expires_at is None:
         return "unknown: it is valid until it is ended at Plex"
-    expires_at = formatting.format_time(credential.expires_at)
-    if credential.expires_at <= time.time():
-        return f"{expires_at}: expired{', and renewed on the next use' if credential.device_key else ''}"
-    return f"{expires_at}{', and renewed before that' if credential.device_key else ''}"
+    expired = credential.expires_at <= time.time()
+    renewal = f", and renewed {'on the next use' if expired else 'before that'}" if credential.device_key else ""
+    return f"{formatting.format_time(credential.expires_at)}{': expired' if expired else ''}{renewal}"
