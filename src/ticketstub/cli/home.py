@@ -23,7 +23,6 @@ from ticketstub.tokens import Secret
 if TYPE_CHECKING:
     from ticketstub import Plex, SignInState
     from ticketstub.calls import HomeUser
-    from ticketstub.client.groups import HomeCalls
     from ticketstub.credentials import StoreKind
 
 home = CliGroup("home", help="Manage the users of the Plex Home.")
@@ -115,8 +114,8 @@ home.add_command(passcode)
 @contextmanager
 def _change_passcode(
     connection: ConnectionOptions, user: str | None, *, protected: bool, as_json: bool
-) -> Generator[tuple[HomeCalls, HomeUser, int, bool]]:
-    """Yield what changes a passcode: the Home's calls, the user, their id, and whether it is the signed-in user.
+) -> Generator[tuple[Plex, HomeUser, int, bool]]:
+    """Yield what changes a passcode: the client, the user, their id, and whether it is the signed-in user.
 
     Raises:
         CommandError: inside the `with` block: Plex refused the current passcode.
@@ -128,7 +127,7 @@ def _change_passcode(
         if member.id is None:
             raise CommandError("plex.tv lists this user without an id, so the passcode cannot be changed here")
         try:
-            yield client.home, member, member.id, member.id == me.id
+            yield client, member, member.id, member.id == me.id
         except ValueError as error:
             raise InvalidUsage(str(error)) from None
         except TooManyFailures:
@@ -151,13 +150,13 @@ def set_passcode(*, connection: ConnectionOptions, as_json: bool, user: str | No
 
     It asks for the new passcode, and for the current one if there is one. Piped standard input has one on each line.
     """
-    with _change_passcode(connection, user, protected=True, as_json=as_json) as (calls, member, identifier, is_self):
+    with _change_passcode(connection, user, protected=True, as_json=as_json) as (client, member, identifier, is_self):
         new = Secret(prompts.read_required("New passcode (four digits): ", "passcode", hidden=True).strip())
         if is_self:
             current = prompts.read_secret("Current passcode: ", hidden=True) if member.protected else None
-            calls.set_passcode(identifier, new, current=current)
+            client.home.set_passcode(identifier, new, current=current)
         else:
-            calls.set_managed_passcode(identifier, new)
+            client.home.set_managed_passcode(identifier, new)
 
 
 @passcode.command()
@@ -165,9 +164,9 @@ def set_passcode(*, connection: ConnectionOptions, as_json: bool, user: str | No
 @options.pass_connection
 def remove(*, connection: ConnectionOptions, as_json: bool, user: str | None) -> None:
     """Remove a passcode. To remove your own, it asks for the current one."""
-    with _change_passcode(connection, user, protected=False, as_json=as_json) as (calls, _member, identifier, is_self):
+    with _change_passcode(connection, user, protected=False, as_json=as_json) as (client, _member, identifier, is_self):
         if is_self:
             current = Secret(prompts.read_required("Current passcode: ", "passcode", hidden=True).strip())
-            calls.remove_passcode(identifier, current=current)
+            client.home.remove_passcode(identifier, current=current)
         else:
-            calls.remove_managed_passcode(identifier)
+            client.home.remove_managed_passcode(identifier)
