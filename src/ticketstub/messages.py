@@ -134,7 +134,7 @@ class Response(Unpicklable):
         return json.loads(self.body)
 
     def __repr__(self) -> str:
-        return f"<Response {self.status}, {len(self.body)} bytes>"
+        return f"<{type(self).__name__} {self.status}, {len(self.body)} bytes>"
 
     def __copy__(self) -> Response:
         return Response(self.status, dict(self.headers), self.body)

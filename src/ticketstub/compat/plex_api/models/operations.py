@@ -54,9 +54,6 @@ class RawResponse(Response):
         """The value of the header, or an empty string."""
         return self.headers.get("content-type", "")
 
-    def __repr__(self) -> str:
-        return f"<RawResponse [{self.status_code}]>"
-
 
 @dataclass(frozen=True, kw_only=True)
 class _OperationResponse:
