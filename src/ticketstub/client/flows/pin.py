@@ -1,9 +1,8 @@
-"""Signing in with a PIN: creating it, showing it, storing it as text, and polling for its token once a second.
+"""Signing in with a PIN: creating it, and polling for its token once a second.
 
 Rule: polling ends only when the PIN does: 404 with code 1020, its expiry by Plex's clock, or the caller's `max_wait`.
 It continues through outages of any kind. Polls start exactly one second apart, so approval to token takes at most a
-second and a round trip; a random delay is added only after a failure. A dump holds no token and no private key. The
-URLs are those of Plex's own pages, or of a local Plex.
+second and a round trip; a random delay is added only after a failure.
 """
 
 from __future__ import annotations

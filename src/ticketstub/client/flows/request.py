@@ -65,7 +65,7 @@ class Sleep(NamedTuple):
 
 
 class Invoke(NamedTuple):
-    """Call a function of the program, to ask or tell it something, and await the result if it is awaitable."""
+    """Call a function of the program. The async driver awaits its result if that is awaitable."""
 
     callback: Callable[[], object]
 
@@ -106,6 +106,7 @@ class RenewableTokenSource(Protocol):
         self, settings: CallSettings, device: Device, deadline: float, refused_token: RefusedToken | None
     ) -> Flow[Token | None]:
         """Return the token for a call; after a refusal a different one, or `None` if there is none."""
+        ...
 
 
 class Clock(NamedTuple):
@@ -133,7 +134,7 @@ class ServerClock:
         self._offset = clock.now() + skew - clock.monotonic()
 
     def update(self, response: Response) -> None:
-        """Read the time from a response, if it has a Date."""
+        """Set the clock by the Date of a response, if it has a valid one."""
         from email.utils import parsedate_to_datetime  # most calls need no clock
 
         with suppress(KeyError, ValueError, TypeError, OverflowError):
@@ -150,7 +151,7 @@ class ServerClock:
 
 
 def to_datetime(seconds: float | None) -> datetime | None:
-    """Convert epoch seconds; `None` if there are none, or no date can hold them."""
+    """Convert epoch seconds to a UTC datetime; `None` if there are none, or they are out of range."""
     with suppress(ValueError, OverflowError, OSError):
         return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
     return None

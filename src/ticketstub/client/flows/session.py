@@ -386,7 +386,7 @@ def _save_credential(store: CredentialStore, credential: Credential) -> Credenti
 
 
 def renew(context: FlowContext) -> Flow[SignInState]:
-    """Renew the JWT now; for an opaque token, ping.
+    """Renew the JWT, or ping if the token is opaque; return the new state.
 
     Raises:
         CredentialsError: the client does not use a stored sign-in, or that was removed meanwhile.
@@ -428,7 +428,7 @@ def _ping(context: FlowContext, session: StoredSession | None) -> Flow[None]:
 def sign_out(context: FlowContext) -> Flow[None]:
     """Revoke the client's token and the stored one for media servers, then remove the sign-in from the store.
 
-    A later sign-in under this profile stays.
+    If another sign-in was stored for this profile meanwhile, it stays.
     """
     session = get_stored_session(context.settings)
     if session is None:

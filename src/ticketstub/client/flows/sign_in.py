@@ -236,7 +236,7 @@ def resume_session(
 
     Args:
         login: the account that it must belong to; `None` for any.
-        context: who makes the calls.
+        context: what the calls are made with.
         store: the store that it is in.
         credential: what is stored.
     """

@@ -18,7 +18,7 @@ __all__ = [
 
 
 def create_transport(client: object | None = None) -> Transport:
-    """Return the transport for `Plex`. A transport of the program's own raises nothing but a `PlexError`.
+    """Return the transport for `Plex`. Whatever the program's own transport raises becomes a `PlexError`.
 
     Args:
         client: an HTTP client or a transport of the program's own, or `None` for ours.

@@ -137,7 +137,7 @@ class AiohttpTransport(AsyncTransport):
         return session
 
     async def close(self) -> None:
-        """Close our session of the running event loop. The program's own stays open; those of other loops end there."""
+        """Close our session of the running event loop, but not those of other loops and not the program's own."""
         if (session := self._own_sessions.pop(asyncio.get_running_loop(), None)) is not None:
             await session.close()
 

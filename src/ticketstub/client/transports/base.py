@@ -50,7 +50,6 @@ _CERTIFICATE_REASONS = {
     64: "is not valid for this host",
 }
 _UNTRUSTED_REASON = "is not signed by an authority that this computer trusts"
-_TRUST_HINT = "for an authority of your own, name its file in SSL_CERT_FILE"
 
 
 class Transport(Protocol):
@@ -70,13 +69,14 @@ class Transport(Protocol):
             MalformedReply: the response is not HTTP, too large, or cut off.
             ValueError: the URL or a header cannot be sent; nothing was.
         """
+        ...
 
     def sleep(self, seconds: float) -> None:
         """Wait; Ctrl-C ends it at once."""
         time.sleep(seconds)
 
     def close(self) -> None:
-        """Close every connection. Sending afterwards is an error of the caller."""
+        """Close every connection. The transport must not be used afterwards."""
         return  # most have no connections of their own
 
 
@@ -85,6 +85,7 @@ class AsyncTransport(Protocol):
 
     async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `Transport.send`."""
+        ...
 
     async def sleep(self, seconds: float) -> None:
         """As `Transport.sleep`."""
@@ -304,7 +305,10 @@ def _describe_error(error: OSError) -> tuple[str, str | None]:
 
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = _CERTIFICATE_REASONS.get(error.verify_code, _UNTRUSTED_REASON)
-        return f"its certificate {reason}", _TRUST_HINT if reason is _UNTRUSTED_REASON else None
+        return (
+            f"its certificate {reason}",
+            "for an authority of your own, name its file in SSL_CERT_FILE" if reason is _UNTRUSTED_REASON else None,
+        )
     if isinstance(error, ssl.SSLError):
         return "TLS could not be agreed on", "does this port speak https, or plain http?"
     if isinstance(error, socket.gaierror):

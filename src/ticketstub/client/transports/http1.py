@@ -52,7 +52,7 @@ _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class BadReply(HTTPException):
-    """The response is not valid; the text is ours and shows nothing of what was received."""
+    """The response is not valid HTTP. The message repeats nothing that was received."""
 
 
 class SocketReader:
@@ -370,7 +370,7 @@ class ConnectionPool:
         return self._lock
 
     def acquire(self, origin: Origin) -> PooledConnection | None:
-        """Return the last used connection to an origin that is still usable, if there is one."""
+        """Return the most recently used connection to an origin that still works, or `None`."""
         while (connection := self._pop_last(origin)) is not None:
             if connection.is_usable():
                 return connection

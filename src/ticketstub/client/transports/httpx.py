@@ -53,8 +53,10 @@ class _HttpxExchange:
         self._client = client
         self._request = request
         self.has_head = False
-        connect = min(connect_timeout, self.remaining)
-        timeouts = {"connect": connect, "read": self.remaining, "write": self.remaining, "pool": self.remaining}
+        timeouts = {
+            "connect": min(connect_timeout, self.remaining),
+            **dict.fromkeys(("read", "write", "pool"), self.remaining),
+        }
         # Our fields, Host and the length, and nothing else.
         self.library_request = cast("type[httpx2.Request]", self._library.Request)(
             request.method,
