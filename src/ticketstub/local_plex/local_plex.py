@@ -1,7 +1,7 @@
 """The local Plex, assembled: a world, a database, keys, sockets and the application.
 
-Rule: nothing happens before it is started. It is ready when every address answers, and over when nothing of it is left,
-within the time that the settings allow. An object runs once; to start again, create a new one.
+Rule: constructing it starts nothing. It is ready when every address answers. When it stops, everything is closed within
+the time that the settings allow. An object runs once; to start again, create a new one.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ class LocalPlex(Listeners):
         world: its accounts, media servers, shares and sources.
         db: `sqlite:///file.db`, or `None` for a database in memory. Existing data in a file stays. Only one local Plex
             at a time can use a file.
-        reset: replace the database by a new one, once nothing else prevents the start.
+        reset: replace the database with a new one, once nothing else can prevent the start.
         host: the address to listen on.
         port: plex.tv's port; 0 selects a free one.
-        clock: seconds since 1970.
+        clock: returns the seconds since 1970.
         settings: the limits.
         on_answer: called after each response with method, path template, status, milliseconds and request id.
         controller: a tester's controller; the local Plex then runs on the controller's clock.

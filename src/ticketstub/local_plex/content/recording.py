@@ -1,8 +1,8 @@
 """Recording a media server's responses into a folder that `replies` can serve, without their secrets.
 
 Rule: what cannot be scrubbed is not written: archives, and pictures and other binary data that contain a known secret.
-Titles, file names and user names stay: look before you publish. A file appears whole or not at all, and only its owner
-can read it, from the first byte on.
+Titles, file names and user names stay: check the files before you publish them. Files are written atomically, and only
+their owner can ever read them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """A media server's responses from a real media server upstream.
 
-Rule: two tokens that never meet. The client's token is removed from the request, or the request is refused. The
-upstream's token is sent in one header field and nowhere else, and is replaced in every response. Only the listed header
-fields pass, and redirects are not followed. A failure of the upstream is a 502 or 504 that says why, never a 401: that
-would end sign-ins. Without an accepted token nothing is forwarded. Only this machine and private networks are asked
-unless the world says otherwise.
+Rule: the client's token and the upstream's are kept apart. The client's token is removed from the request, or the
+request is refused. The upstream's token is sent in one header field only, and is replaced in every response. Only the
+listed header fields pass, and redirects are not followed. A failure of the upstream is a 502 or 504 that says why, never
+a 401, which would end sign-ins. Without an accepted token nothing is forwarded. The upstream must be on this machine or
+in a private network unless the world allows others.
 """
 
 from __future__ import annotations
@@ -188,9 +188,9 @@ class Upstream:
     async def _read_response(self, response: ClientResponse) -> UpstreamResponse:
         address, status = self._server.upstream, response.status
         if status in {401, 403}:
-            raise UpstreamError(502, f"{address} refuses the token ({status}): in a world that is upstream_token.")
+            raise UpstreamError(502, f"{address} refuses the token ({status}): check upstream_token in the world.")
         if 300 <= status < 400 and status != 304:
-            raise UpstreamError(502, f"{address} redirects elsewhere, which is not followed.")
+            raise UpstreamError(502, f"{address} redirects elsewhere; redirects are not followed.")
         if response.headers.get("Content-Encoding", "").strip().lower() not in _READABLE_ENCODINGS:
             raise UpstreamError(502, f"{address} answers in an encoding that cannot be searched for secrets.")
         body = b""

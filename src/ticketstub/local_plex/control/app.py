@@ -1,8 +1,8 @@
 """The application of a local Plex with a controller: it logs requests and injects the faults that were ordered.
 
 Rule: it extends two steps of `App`; a local Plex without a controller runs `App` itself and pays nothing. The control
-port is not logged, and chaos leaves the pages' static files alone. A response that is cut off was complete inside: half
-of its body is sent, or nothing at all if there is no body or none is to be sent, and the connection ends.
+port is not logged, and chaos leaves the pages' static files alone. A call that is cut off has taken effect: half of its
+response body is sent, or nothing, and then the connection is aborted.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class ControlledApp(App):
     """The application of a local Plex that has a controller.
 
     Args:
-        controller: its rules and chaos apply; it gets the request log.
-        plex_tv: answers on every port that is no media server's.
-        media_servers: by port.
+        controller: has the rules, the chaos and the request log.
+        plex_tv: answers on every port that is not a media server's.
+        media_servers: the media servers by port.
         control_sites: the control API by port, if there is one.
         create_sites: creates plex.tv and the media servers anew, for a reset.
         settings: the limits.

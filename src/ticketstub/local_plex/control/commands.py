@@ -1,9 +1,8 @@
 """The tester's commands: everything that a test can do to a local Plex from outside.
 
 Rule: each command does at once what a person, Plex or time would do, through the same store and the same policy. None
-is reachable over plex.tv's API. What does not exist is a `LookupError`, what is no longer possible `TooLate`, an
-invalid argument a `ValueError`; no message repeats a secret. An account is named by user name, e-mail address or id,
-and is by default the world's first; a media server is named by its name or machine identifier.
+is reachable over plex.tv's API. No error message contains a secret. An account is named by user name, e-mail address or
+id, and is by default the world's first. A media server is named by its name or machine identifier.
 """
 
 from __future__ import annotations
@@ -148,7 +147,7 @@ class ControlCommands(CommandSet):
         """Return an account's current verification code. Each works once; `advance(seconds=30)` gives the next."""
         code = generate_current_code(self._instance.keys, await self._find_account(account), self._instance.now())
         if code is None:
-            raise LookupError("this account asks for no verification codes")
+            raise LookupError("this account does not use verification codes")
         return code
 
     @command("POST", "/accounts")
@@ -179,11 +178,11 @@ class ControlCommands(CommandSet):
     async def share(self, media_server: str, account: AccountReference) -> None:
         """Share a media server with an account: its resources then list the server, with a separate token.
 
-        An account that has the share already gets another token.
+        If the account already has the share, it gets another token.
         """
         server, row = await self._find_media_server(media_server), await self._find_account(account)
         if server.owner_id is None or server.owner_id == row.id:
-            raise ValueError("a media server is shared by its owner with somebody else")
+            raise ValueError("a media server is shared by its owner, and not with its owner")
         keys, text = self._instance.keys, self._instance.keys.generate_token()
         await self._instance.store.shares.share(
             server.machine_identifier,
@@ -287,7 +286,7 @@ class ControlCommands(CommandSet):
         seed: int = 0,
         longest: Annotated[float, Meta(ge=0, le=60)] = 0.5,
     ) -> None:
-        """Let a share of the calls fail until the next reset: they are refused, answered late, or cut off.
+        """Make a share of the calls fail until the next reset: they are refused, answered late, or cut off.
 
         Args:
             share: 0.05 is one in twenty; 0 ends the chaos.
@@ -383,7 +382,7 @@ class ControlCommands(CommandSet):
         ended = token if isinstance(token, Token) else Token.from_wire(token)
         was_valid = await end(self._instance.keys.digest(ended.reveal()), self._instance.now())
         if not was_valid and not self.controller.revoke_transient_token(ended.reveal()):
-            raise LookupError("this is no valid token")
+            raise LookupError("this token is not valid")
         return ended
 
     async def _find_media_server(self, name: str) -> MediaServerRow:

@@ -1,7 +1,7 @@
 """The controller of one local Plex: the state that a tester's commands change, and the request log.
 
-Rule: pass it to `LocalPlex` before that starts. `LocalPlex` attaches it once all addresses are bound and before
-anything is answered. What a tester can do are the commands (commands.py); the controller knows none of them.
+Rule: it is passed to `LocalPlex`, which attaches it once all addresses are bound and before anything is answered. The
+commands (commands.py) use the controller, which knows none of them.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ class ShiftedClock:
         """Move the clock forwards.
 
         Raises:
-            ValueError: the seconds are negative, no number, or lead beyond the year 8300.
+            ValueError: the seconds are negative, not a number, or move the clock past the year 8300.
         """
         if not 0 <= seconds < 2e11 - self():
-            raise ValueError("a clock is moved forwards, and not beyond the year 8300")
+            raise ValueError("a clock can only be moved forwards, and not past the year 8300")
         self.offset += seconds
 
 
@@ -63,7 +63,7 @@ class Controller:
     """Controls one local Plex.
 
     Args:
-        chaos: the faults from the start on.
+        chaos: the faults to inject from the start.
     """
 
     def __init__(self, *, chaos: Chaos | None = None) -> None:
@@ -146,7 +146,7 @@ class Controller:
             raise ServerError("The server cannot handle the request", status=503, code=1013)
 
     def cancel_waits(self) -> None:
-        """Refuse the calls that wait: their effect would belong to a state that is gone."""
+        """Refuse the calls that are delayed: they were meant for the state before the reset."""
         self._waits_cancelled.set()
         self._waits_cancelled = asyncio.Event()
 

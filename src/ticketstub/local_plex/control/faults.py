@@ -107,7 +107,7 @@ FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
 
 class InjectedFault(NamedTuple):
-    """A fault of one call, and for `late` the seconds that the call waits."""
+    """The fault of one call, and for `late` the delay in seconds."""
 
     kind: FaultKind
     seconds: float
@@ -174,7 +174,7 @@ class Ports:
         """Make a place unreachable, as after a crash: cut its connections and refuse new ones.
 
         Args:
-            place: its name; if it is down already, it is down in this way from now on.
+            place: its name. If it is already down, `hangs` applies from now on.
             hangs: do not refuse new connections but leave them unanswered, as behind a dead address. On Linux they are
                 never established; elsewhere they are, but nothing is ever answered.
 
@@ -203,7 +203,7 @@ class Ports:
                     self._server.open_port(closed[0])
 
     def get_state(self, port: int) -> Literal["refused", "silent", "answers"]:
-        """Say what becomes of connections to a port."""
+        """Say what happens to new connections to a port; `silent` ones are never answered."""
         if port not in self._closed:
             return "answers"
         return "silent" if self._closed[port][1:] else "refused"

@@ -1,9 +1,9 @@
 """The control API: the tester's commands over HTTP, for programs in any language, and its key.
 
 Rule: it has a port of its own, and answers nothing without its key, which is compared in constant time. A request that
-a browser sends for another site's page is refused whatever it knows, and no response lets another origin read it. The
-key file has mode 0600 and appears whole or not at all; a file that others can read, a link, or a key that could be
-guessed is refused. Bodies are JSON objects; an unknown member is an error, so that typing mistakes are noticed. Errors
+a browser sends for another site's page is refused even with the key, and no response lets another origin read it. The
+key file has mode 0600 and is written atomically; a file that others can read, a link, or a key that could be guessed is
+refused. Bodies are JSON objects; an unknown member is an error, so that typing mistakes are noticed. Errors
 are `{"error": "…"}`: 400 an invalid argument, 401 no key, 403 a browser, 404 no such thing, 409 too late.
 """
 
@@ -45,7 +45,7 @@ class ControlSite:
     Args:
         controller: runs the commands.
         key: the key that `Authorization: Bearer …` must contain.
-        documents: what answers GET at further paths, such as the OpenAPI document's.
+        documents: functions that answer GET requests for further paths, such as the OpenAPI document's.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """The certificate authority of one run, and the only certificate that it issues.
 
-Rule: keys stay in memory, the authority's only until it has issued. Only its certificate is written to disk. It is
-constrained to plex.tv and plex.direct, to servers, and to hours (days for `serve`): a program that trusts it trusts
-nothing under any other name.
+Rule: private keys stay in memory, and the authority's is discarded once it has issued. Only its certificate is written
+to disk. It is valid for servers below plex.tv and plex.direct only, and for hours (days for `serve`): a program that
+trusts it trusts nothing under any other name.
 """
 
 from __future__ import annotations

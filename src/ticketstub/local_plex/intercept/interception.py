@@ -1,4 +1,4 @@
-"""Leading programs to a running local Plex: an authority, its files and a proxy, set up and removed again.
+"""Redirecting programs to a running local Plex: an authority, its files and a proxy, set up and removed again.
 
 Rule: programs need to know the proxy and the authority; `variables.py` has the variables of each language. Only its
 owner can read the folder of a run. It contains no key, and one secret: the proxy's URL, for other shells. It is removed
@@ -56,11 +56,12 @@ def intercept_traffic(
     upstream: UpstreamProxy | None = None,
     on_event: Callable[[ConnectionEvent], None] = lambda _event: None,
 ) -> Generator[ProgramSettings, None, None]:
-    """Lead programs to a running local Plex for as long as the `with` lasts.
+    """Redirect programs to a running local Plex for as long as the `with` lasts.
 
     Args:
         plex: the addresses of the local Plex.
-        enable_tls: makes its ports answer HTTPS too; takes a context, and what to call with the port of each failure.
+        enable_tls: makes its ports answer HTTPS too; takes a context, and a function that is called with the port
+            of each failed handshake.
         environ: the programs' original environment; it may name other authorities and the folder for runtime files.
         offline: whether to refuse everything but Plex's hosts and loopback; then no other authority is trusted.
         upstream: the proxy to use for all other hosts.

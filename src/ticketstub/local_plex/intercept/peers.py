@@ -75,7 +75,7 @@ class ClientAuthenticator:
             credentials: the value of its request's `Proxy-Authorization`; empty if there is none.
 
         Raises:
-            ProxyRefusal: there is no proof. It is expected of a program that sends the secret only after a 407.
+            ProxyRefusal: there is no proof. The refusal is expected if the program may send the secret after a 407.
         """
         scheme, _, value = credentials.strip().partition(b" ")
         if compare_digest(scheme.title() + b" " + value.strip(), self._expected_credentials):

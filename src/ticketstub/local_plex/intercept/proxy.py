@@ -1,6 +1,6 @@
 """The proxy of a run: it leads connections for Plex's hosts to the local Plex, and forwards or refuses the others.
 
-Rule: everything is bounded: the number of connections, the size and time of a request head, silence. Bytes for Plex's
+Rule: the number of connections, the size and time of a request head, and silence are limited. Bytes for Plex's
 hosts reach the local Plex unchanged, including TLS and the Host field. A client learns the outcome before anything is
 forwarded: an established tunnel, or a sentence that says why there is none. Backpressure: a blocked writer pauses the
 other side's reader. The log has hosts, and never what was sent to them.
@@ -58,7 +58,7 @@ class ProxyLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConnectionEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a connection.
+    """The outcome of a connection.
 
     Attributes:
         target: the requested HOST:PORT; empty if it could not be read.
@@ -240,8 +240,8 @@ class _Relay:
     Args:
         client: the client's streams.
         server: the server's streams.
-        idle_seconds: ends both if nothing arrives for so long.
-        body: limits what of the client's bytes passes; `None` passes all.
+        idle_seconds: ends both if nothing arrives for this long.
+        body: finds the end of the client's request, after which nothing is forwarded; `None` forwards everything.
     """
 
     def __init__(

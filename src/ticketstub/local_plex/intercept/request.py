@@ -18,7 +18,7 @@ from ticketstub.local_plex.domain.media_servers import build_plex_direct_authori
 PLEX_TV = frozenset({"plex.tv", "www.plex.tv", "clients.plex.tv", "app.plex.tv"})
 """The hosts that lead to a local Plex's plex.tv port."""
 CHUNKED = -1
-"""The length of a body in chunks."""
+"""The length of a chunked body."""
 
 _REQUEST_LINE = re.compile(rb"([A-Z]{1,20}) (\S+) (HTTP/1\.[01])")
 _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})))(?::([0-9]{1,5}))?")
@@ -49,7 +49,7 @@ class Destination(NamedTuple):
     Attributes:
         address: the address to connect to.
         is_plex: whether it is the local Plex.
-        is_https: whether it is for HTTPS, and so for tunnels only.
+        is_https: whether it takes HTTPS, and so tunnels only.
     """
 
     address: HostPort

@@ -1,9 +1,9 @@
 """The OpenAPI documents of a local Plex, built from its tables of routes, pages and commands.
 
 Rule: nothing about a call or command is written here. Paths, parameters, bodies, statuses and marks come from the call
-itself, descriptions from its docstring, and schemas.py derives the schema of its reply. Pages are listed, but their
-forms are to be taken from the pages themselves. The start page of `serve` is left out: for programs there is nothing at
-`/`. Every port serves its document at `OPENAPI_PATH`, without authentication except on the control port.
+itself, descriptions from its docstring, and schemas.py derives the schema of its reply. Pages are listed, but not
+the fields of their forms: read these from the pages. The start page of `serve` is left out: for programs there is
+nothing at `/`. Every port serves its document at `OPENAPI_PATH`, without authentication except on the control port.
 """
 
 from __future__ import annotations

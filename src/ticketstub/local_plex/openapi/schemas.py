@@ -176,7 +176,7 @@ def _make_sample(kind: object, *, full: bool) -> object:
     if isinstance(kind, type) and issubclass(kind, Model):
         hints = get_type_hints(kind)
         members = {name: _make_sample(hints[name], full=True) for name in kind.__struct_fields__ if full}
-        # A device provides a media server, because of those more is written.
+        # A device that provides a media server has more members.
         return kind(**members | ({"provides": "server"} if "provides" in members else {}))
     return _make_generic_sample(get_origin(kind), get_args(kind), full=full)
 
