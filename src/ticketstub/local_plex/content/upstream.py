@@ -2,9 +2,9 @@
 
 Rule: the client's token and the upstream's are kept apart. The client's token is removed from the request, or the
 request is refused. The upstream's token is sent in one header field only, and is replaced in every response. Only the
-listed header fields pass, and redirects are not followed. A failure of the upstream is a 502 or 504 that says why, never
-a 401, which would end sign-ins. Without an accepted token nothing is forwarded. The upstream must be on this machine or
-in a private network unless the world allows others.
+listed header fields pass, and redirects are not followed. A failure of the upstream is a 502 or 504 that says why, and
+never a 401, which would end sign-ins. Without an accepted token nothing is forwarded. The upstream must be on this
+machine or in a private network unless the world allows others.
 """
 
 from __future__ import annotations
