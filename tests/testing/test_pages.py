@@ -24,8 +24,8 @@ def test_the_tests_of_the_page_pass(pytester: pytest.Pytester) -> None:
 
 def test_every_verb_of_the_control_api_is_in_the_page() -> None:
     """Paths, methods and body members are those of the code."""
-    table = page("docs/testing/control.md").table("Verbs")
-    written = dict(zip(table.column("verb"), table.column("body"), strict=True))
+    table = page("docs/testing/control.md").table("Commands")
+    written = dict(zip(table.column("command"), table.column("body"), strict=True))
     meant = {
         f"{method} {path.removeprefix(PREFIX)}".strip(): ", ".join(
             field.name if field.required else f"[{field.name}]" for field in msgspec.structs.fields(verb.arguments_type)
@@ -38,7 +38,7 @@ def test_every_verb_of_the_control_api_is_in_the_page() -> None:
 
 def test_every_verb_of_the_fixture_is_in_the_page() -> None:
     """The table lists every command of the fixture, except those that the text above it describes."""
-    section = page("docs/testing/pytest.md").section("Verbs")
+    section = page("docs/testing/pytest.md").section("Commands")
     told = {"url", "media_server", "media_servers", "env", "now", "create_in_process_app"}
     names = {name for name in vars(LocalPlexController) if not name.startswith("_")} - told
     assert [] == sorted(name for name in names if f"`{name}" not in section)
