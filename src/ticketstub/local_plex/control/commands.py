@@ -147,7 +147,7 @@ class ControlCommands(CommandSet):
         """Return an account's current verification code. Each works once; `advance(seconds=30)` gives the next."""
         code = generate_current_code(self._instance.keys, await self._find_account(account), self._instance.now())
         if code is None:
-            raise LookupError("this account does not use verification codes")
+            raise LookupError("this account has no verification codes")
         return code
 
     @command("POST", "/accounts")
@@ -182,7 +182,7 @@ class ControlCommands(CommandSet):
         """
         server, row = await self._find_media_server(media_server), await self._find_account(account)
         if server.owner_id is None or server.owner_id == row.id:
-            raise ValueError("a media server is shared by its owner, and not with its owner")
+            raise ValueError("only an owner can share a media server, and only with somebody else")
         keys, text = self._instance.keys, self._instance.keys.generate_token()
         await self._instance.store.shares.share(
             server.machine_identifier,
