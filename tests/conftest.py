@@ -59,8 +59,9 @@ FIRST = ("contract", "faults", "strangers", "e2e", "docs", "cli", "stateful")
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the number of examples; let programs be interrupted that tests start, also in a shell's background."""
     choose_profile(short=config.option.short)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # programs inherit that
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in {"SIGHUP", "SIGINT", "SIGQUIT"} & {each.name for each in signal.Signals}:
+        if signal.getsignal(signal.Signals[name]) is signal.SIG_IGN:  # programs inherit that
+            signal.signal(signal.Signals[name], signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
