@@ -79,9 +79,7 @@ def check_token(token: str | Token, context: FlowContext) -> Flow[TokenCheck]:
     if result.alive:
         result = yield from _add_device_details(token, context, result)
         return result if context.settings.server is None else (yield from _check_listed_server(token, context, result))
-    if token.kind == "jwt":
-        return result
-    return (yield from _check_media_server(token, context, result))
+    return result if token.kind == "jwt" else (yield from _check_media_server(token, context, result))
 
 
 def _check_plex_tv(token: Token, context: FlowContext) -> Flow[TokenCheck]:

@@ -9,13 +9,6 @@ from typing import Any, cast
 
 from ticketstub.client.transports.base import AsyncTransport, Transport
 
-__all__ = [
-    "AsyncTransport",
-    "Transport",
-    "create_async_transport",
-    "create_transport",
-]
-
 
 def create_transport(client: object | None = None) -> Transport:
     """Return the transport for `Plex`. Whatever the program's own transport raises becomes a `PlexError`.
