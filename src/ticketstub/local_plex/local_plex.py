@@ -238,8 +238,9 @@ class LocalPlex(Listeners):
                 running.port,
                 world_server.addresses if world_server else None,
             )
-            fallback = self._fallbacks.get(row.machine_identifier)
-            sites[running.port] = MediaServerSite(row, instance, fallback, _list_documents("media server"))
+            sites[running.port] = MediaServerSite(
+                row, instance, self._fallbacks.get(row.machine_identifier), _list_documents("media server")
+            )
         return PlexTv(instance, Pages(instance), _list_documents("plex.tv")), sites
 
     async def _create_app(self, instance: Instance) -> App:

@@ -71,8 +71,7 @@ class Recorder:
     ) -> Path | None:
         """Write the response to a request, as `record_path` does; `secrets` adds to the known secrets."""
         fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.items()]
-        named_secrets = [text for name, text in [*fields, *request.query.items()] if is_secret_name(name)]
-        for secret in (*secrets, *named_secrets):
+        for secret in (*secrets, *(text for name, text in [*fields, *request.query.items()] if is_secret_name(name))):
             self._scrubber.remember(secret)
         return self.record_path(request.path, get_reply_parameters(request), media_type, body)
 

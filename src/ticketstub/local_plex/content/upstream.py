@@ -207,13 +207,12 @@ class Upstream:
     def _build_request_headers(self, request: IncomingRequest, token: str) -> dict[str, str]:
         """Return the header fields to forward, without those that contain the client's token."""
         secret = KnownSecrets((token,))
-        forwarded = {
+        return {
             name.decode("latin-1"): value.decode("latin-1")
             for name, value in request.headers.items()
             if name in _REQUEST_HEADERS or (name.startswith(b"x-plex-") and name != b"x-plex-token")
             if not secret.is_found_in(value) and not secret.is_found_in(name)
-        }
-        return forwarded | self._token_headers
+        } | self._token_headers
 
     def _build_answer(self, response: UpstreamResponse, token: str) -> OutgoingResponse:
         """Build the client's response, with its own token in place of the upstream's."""

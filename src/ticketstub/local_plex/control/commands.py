@@ -263,10 +263,9 @@ class ControlCommands(CommandSet):
         """
         if status in {204, 205, 304} and body:
             raise ValueError(f"an answer with status {status} has no body")
-        fields: Headers = [(b"content-type", media_type.encode()), (b"cache-control", b"no-store")]
-        if location is not None:
-            fields.append((b"location", location.encode()))
-        answer = OutgoingResponse(status, fields, body.encode())
+        redirect: Headers = [] if location is None else [(b"location", location.encode())]
+        headers = [(b"content-type", media_type.encode()), (b"cache-control", b"no-store"), *redirect]
+        answer = OutgoingResponse(status, headers, body.encode())
         self.controller.answer_rules.append(
             CallRule(CallPattern.parse(call, at), times, lambda _site, _request: answer)
         )
@@ -362,8 +361,9 @@ class ControlCommands(CommandSet):
         if row.password_hash is None:
             raise ValueError("this account has no password: use an account that has one")
         if not passwords.verify_blocking(row.password_hash, password):
-            new = passwords.hash_blocking(password)
-            await self._instance.store.control.replace_password_hash(row.id, row.password_hash, new)
+            await self._instance.store.control.replace_password_hash(
+                row.id, row.password_hash, passwords.hash_blocking(password)
+            )
 
     async def _find_pin(self, name: PinReference) -> PinRow:
         """Find a valid PIN by its id or code."""

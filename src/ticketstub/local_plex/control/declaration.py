@@ -138,6 +138,4 @@ def _to_json_type(hint: Any) -> Any:  # noqa: ANN401  # types have no type of th
 
 
 def _to_json_value(name: str, value: object) -> object:
-    if isinstance(value, Secret):
-        return value.reveal()
-    return getattr(value, _KEY_ATTRIBUTES.get(name, ""), value)
+    return value.reveal() if isinstance(value, Secret) else getattr(value, _KEY_ATTRIBUTES.get(name, ""), value)

@@ -64,7 +64,7 @@ class ControlSite:
             return _build_error(403, "the control API is not for web pages")
         scheme, _, key = request.get_header(b"authorization").partition(b" ")
         if not compare_digest(key, self._key) or scheme.lower() != b"bearer":
-            challenge: Headers = [(b"www-authenticate", b'Bearer realm="control"')]
+            challenge = (b"www-authenticate", b'Bearer realm="control"')
             return _build_error(401, "the key is missing or wrong: Authorization: Bearer KEY", challenge)
         if request.method == "GET" and (answer_document := self._documents.get(request.path)):
             return answer_document()
@@ -74,7 +74,7 @@ class ControlSite:
         request.path_template = request.path.rstrip("/")
         command = methods.get(request.method)
         if command is None:
-            return _build_error(405, "this command takes another method", [(b"allow", ", ".join(methods).encode())])
+            return _build_error(405, "this command takes another method", (b"allow", ", ".join(methods).encode()))
         return await self._execute(command, request)
 
     def write_refusal(
@@ -102,9 +102,9 @@ class ControlSite:
         return OutgoingResponse(200, _HEADERS, msgspec.json.encode(payload, enc_hook=Secret.reveal))
 
 
-def _build_error(status: int, message: str, extra_headers: Headers | None = None) -> OutgoingResponse:
+def _build_error(status: int, message: str, *extra_headers: tuple[bytes, bytes]) -> OutgoingResponse:
     body = msgspec.json.encode({"error": message or HTTPStatus(status).phrase})
-    return OutgoingResponse(status, [*_HEADERS, *(extra_headers or [])], body)
+    return OutgoingResponse(status, [*_HEADERS, *extra_headers], body)
 
 
 class KeyFileError(Exception):

@@ -85,14 +85,12 @@ class CertificateAuthority:
         from cryptography.hazmat.primitives import hashes
 
         key, issuer = _generate_key(), self.certificate.subject
-        alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
-        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         certificate = (
             self._create_builder(_build_name("Ticketstub"), key, issuer)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(alternatives, critical=False)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
             .add_extension(_build_key_usage(ca=False), critical=True)
-            .add_extension(identifier, critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         return certificate, key

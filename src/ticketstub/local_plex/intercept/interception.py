@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ticketstub import private_files
 from ticketstub.local_plex.domain.media_servers import derive_plex_direct_id
 from ticketstub.local_plex.intercept.authority import create_server_context, issue_certificate
 from ticketstub.local_plex.intercept.proxy import ConnectionEvent, ProxyServer, UpstreamProxy
@@ -79,9 +80,8 @@ def intercept_traffic(
         enable_tls(create_run_context(hosts.certificate_names, folder, environ, exclusive=offline), report_tls_failure)
         proxy = ProxyServer(hosts, upstream=upstream, on_event=on_event)
         with run_in_thread(proxy.serve, "ticketstub-proxy"):
-            address_file = folder / PROXY_FILE  # for `ticketstub env`, so that no command line has the secret
-            address_file.touch(0o600)
-            address_file.write_text(proxy.url, "utf-8")
+            # For `ticketstub env`, so that no command line has the secret.
+            private_files.write(folder / PROXY_FILE, proxy.url.encode(), sync=False)
             yield ProgramSettings(proxy.url, folder / AUTHORITY_FILE, plex.url)
 
 

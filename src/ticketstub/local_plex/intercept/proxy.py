@@ -196,8 +196,7 @@ class ProxyServer:
             )
             if head.is_tunnel and upstream and not await self._relay_connect_response(server_reader, writer):
                 body = BodyParser(0)  # further bytes would be a request to the upstream proxy
-            relay = _Relay((reader, writer), (server_reader, server_writer), self._limits.idle_seconds, body)
-            await relay.run()
+            await _Relay((reader, writer), (server_reader, server_writer), self._limits.idle_seconds, body).run()
         finally:
             server_writer.transport.abort()
 

@@ -155,14 +155,17 @@ class _CallDescriber:
         in_path = {name for _, name, _, _ in Formatter().parse(route.call_type.http.path) if name}
         found: list[Schema] = []
         for field in msgspec.structs.fields(route.call_type):
-            name = field.encode_name
-            if name not in in_path and route.call_type.http.in_body:
-                continue
-            description = {"description": arguments[field.name]} if field.name in arguments else {}
-            location = (
-                {"in": "path", "required": True} if name in in_path else {"in": "query", "required": field.required}
-            )
-            found.append({"name": name, **location, **description, "schema": self._describe_field(field, route)})
+            is_in_path = field.encode_name in in_path
+            if is_in_path or not route.call_type.http.in_body:
+                found.append(
+                    {
+                        "name": field.encode_name,
+                        "in": "path" if is_in_path else "query",
+                        "required": is_in_path or field.required,
+                        **({"description": arguments[field.name]} if field.name in arguments else {}),
+                        "schema": self._describe_field(field, route),
+                    }
+                )
         if route.client_identifier != "not asked":
             needed = route.client_identifier in {"required", "by the handler"}
             text = {"type": "string", **({"minLength": 1} if needed else {})}  # an empty one counts as missing
@@ -177,9 +180,8 @@ class _CallDescriber:
         required = [field.encode_name for field in fields if field.required]
         as_form = {field.encode_name: self._describe_field(field, route) for field in fields}
         in_json = {field.encode_name: self._schemas.describe_type(field.type) for field in fields if not field.required}
-        properties = {**as_form, **in_json}
         base = {"type": "object"} | ({"required": required} if required else {})
-        content = {_JSON: {"schema": {**base, "properties": properties}}}
+        content = {_JSON: {"schema": {**base, "properties": {**as_form, **in_json}}}}
         if not kind.http.as_json:
             content = {_FORM: {"schema": {**base, "properties": as_form}}, **content}
         return {"required": bool(required), "content": content}

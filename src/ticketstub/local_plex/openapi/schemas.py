@@ -76,8 +76,8 @@ class SchemaBuilder:
         from ticketstub.protocol.xml import parse
 
         parsed = [parse(written) for written in _write_samples(call_type, Format.XML)]
-        values = [content for _, content in parsed]
-        schema = self.describe_values(values, _list_models(get_reply_type(call_type))) if include_content else {}
+        models = _list_models(get_reply_type(call_type))
+        schema = self.describe_values([content for _, content in parsed], models) if include_content else {}
         return {**schema, "xml": {"name": parsed[0][0]}}
 
     def describe_values(self, values: list[object], models: Iterable[type[Model]] = ()) -> Schema:
