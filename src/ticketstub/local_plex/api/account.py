@@ -22,7 +22,13 @@ from base64 import b64decode
 
 from msgspec.structs import replace
 
-from ticketstub.local_plex.api import ACCOUNT_TOKEN_KINDS, DEFAULT_TOKEN_KINDS, PlexTvContext, Routes
+from ticketstub.local_plex.api import (
+    ACCOUNT_TOKEN_KINDS,
+    DEFAULT_TOKEN_KINDS,
+    PlexTvContext,
+    Routes,
+    read_call_with_secrets,
+)
 from ticketstub.local_plex.api.principal import find_token, read_client
 from ticketstub.local_plex.domain import sign_ins
 from ticketstub.local_plex.domain.accounts import (
@@ -108,21 +114,6 @@ async def ping(_context: PlexTvContext, _call: Ping) -> bool:
     return True
 
 
-def read_sign_in(request: IncomingRequest) -> PostUsersSignInData:
-    """Read a sign-in from its form or JSON object.
-
-    An empty password is a wrong one, not a missing one: it costs a verification like any other.
-
-    Raises:
-        BadRequest: login or password is missing, or `rememberMe` is neither true nor false.
-    """
-    form = request.body_parameters
-    if "password" not in form:
-        raise BadRequest
-    call = read_call(PostUsersSignInData, form | {"password": form["password"] or "-"})
-    return replace(call, password=Secret(form["password"]))
-
-
 async def sign_in(context: PlexTvContext, call: PostUsersSignInData) -> Account:
     """Sign in; raises what `sign_ins.sign_in` raises."""
     instance = context.server
@@ -146,10 +137,12 @@ def read_legacy_sign_in(request: IncomingRequest) -> LegacySignIn:
     parameters = request.query | request.body_parameters
     remember = parameters.get("rememberMe") or parameters.get("user[rememberMe]") or ""
     call = read_call(LegacySignIn, {"rememberMe": remember})
-    for login_name, password_name in _CREDENTIAL_NAMES:
-        if login := parameters.get(login_name):
-            return replace(call, login=login, password=Secret(parameters.get(password_name, "")))
-    login, password = _read_basic_auth(request) or (None, "")
+    sent = (
+        (parameters[login], parameters.get(password, ""))
+        for login, password in _CREDENTIAL_NAMES
+        if parameters.get(login)
+    )
+    login, password = next(sent, None) or _read_basic_auth(request) or (None, "")
     return replace(call, login=login, password=Secret(password) if login else None)
 
 
@@ -196,25 +189,24 @@ async def get_legacy_account(context: PlexTvContext, _call: GetLegacyAccount) ->
 def read_create_account(request: IncomingRequest) -> CreateAccount:
     """Read a registration; a missing field counts as empty, and is reported with all other invalid fields."""
     form = request.body_parameters
+    confirmation = form.get("passwordConfirmation")
     return CreateAccount(
         email=form.get("email", ""),
         username=form.get("username", ""),
         password=Secret(form.get("password", "")),
-        password_confirmation=_read_confirmation(form),
+        password_confirmation=None if confirmation is None else Secret(confirmation),
     )
 
 
 def read_change_password(request: IncomingRequest) -> ChangePassword:
     """Read a change of password; raises `BadRequest` if `removeOtherTokens` is neither true nor false."""
-    form = request.body_parameters
-    # Both passwords may be empty, which is wrong but not missing.
-    call = read_call(ChangePassword, form | {"currentPassword": "-", "password": "-"})
-    current, new = Secret(form.get("currentPassword", "")), Secret(form.get("password", ""))
-    return replace(call, current_password=current, password=new, password_confirmation=_read_confirmation(form))
-
-
-def _read_confirmation(form: dict[str, str]) -> Secret | None:
-    return Secret(form["passwordConfirmation"]) if "passwordConfirmation" in form else None
+    return read_call_with_secrets(
+        ChangePassword,
+        {"currentPassword": "", "password": ""} | request.body_parameters,
+        "currentPassword",
+        "password",
+        "passwordConfirmation",
+    )
 
 
 async def create_account(context: PlexTvContext, call: CreateAccount) -> Account | OutgoingResponse:
@@ -338,7 +330,13 @@ def _build_faults_response(context: PlexTvContext, faults: list[FieldError]) -> 
 
 ROUTES: Routes = [
     Route(GetTokenDetails, get_token_details, write=AccountBodyCache().write, client_identifier="disputed"),
-    Route(PostUsersSignInData, sign_in, read=read_sign_in, client_identifier="required"),
+    Route(
+        PostUsersSignInData,
+        sign_in,
+        # An empty password costs a verification like any other wrong one.
+        read=lambda request: read_call_with_secrets(PostUsersSignInData, request.body_parameters, "password"),
+        client_identifier="required",
+    ),
     Route(Ping, ping, client_identifier="disputed"),
     Route(SignOut, sign_out, client_identifier="disputed"),
     Route(LegacySignIn, sign_in_legacy, read=read_legacy_sign_in, dialect="legacy"),

@@ -14,20 +14,16 @@ import msgspec
 from ticketstub.crypto import (
     DeviceClaims,
     InvalidJwt,
-    InvalidKey,
     compute_thumbprint,
     read_jwt,
-    read_public_key,
     verify_device_jwt,
 )
 from ticketstub.crypto.jwk import Jwk
 from ticketstub.crypto.jwt import EDDSA, RS256
-from ticketstub.local_plex.api import ACCOUNT_TOKEN_KINDS, PlexTvContext, Routes
+from ticketstub.local_plex.api import ACCOUNT_TOKEN_KINDS, PlexTvContext, Routes, read_jwk
 from ticketstub.local_plex.api.principal import read_client
 from ticketstub.local_plex.domain import device_keys
-from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.http.router import Route
-from ticketstub.messages import is_object
 from ticketstub.protocol.device_key import ExchangeDeviceJwt, GetNonce, GetPublishedKeys, RegisterKey
 from ticketstub.refusals import BadRequest, Refusal
 from ticketstub.tokens import Secret, Token
@@ -36,17 +32,6 @@ NONCE_LIFETIME = 300
 """Seconds that a nonce lives (documented)."""
 
 _MAX_NONCES = 50_000
-
-
-def read_register_key(request: IncomingRequest) -> RegisterKey:
-    """Read the key of a registration; raises `BadRequest` for an unsupported or malformed key."""
-    jwk = request.json_body.get("jwk")
-    if not is_object(jwk):
-        raise BadRequest
-    try:
-        return RegisterKey(jwk=read_public_key(jwk, allow_rsa=True))
-    except InvalidKey as error:
-        raise BadRequest(f"The jwk was refused: {error}", status=400, code=1004) from None
 
 
 async def register_key(context: PlexTvContext, call: RegisterKey) -> None:
@@ -118,7 +103,12 @@ async def list_published_keys(context: PlexTvContext, _call: GetPublishedKeys) -
 
 
 ROUTES: Routes = [
-    Route(RegisterKey, register_key, read=read_register_key, token_kinds=ACCOUNT_TOKEN_KINDS),
+    Route(
+        RegisterKey,
+        register_key,
+        read=lambda request: RegisterKey(jwk=read_jwk(request.json_body.get("jwk"))),
+        token_kinds=ACCOUNT_TOKEN_KINDS,
+    ),
     Route(GetNonce, issue_nonce, client_identifier="by the handler"),
     Route(ExchangeDeviceJwt, exchange_device_jwt, client_identifier="required"),
     Route(GetPublishedKeys, list_published_keys),

@@ -11,10 +11,8 @@ from __future__ import annotations
 import secrets
 from hashlib import sha256
 
-from msgspec.structs import replace
-
 from ticketstub.errors import sanitize_text
-from ticketstub.local_plex.api import ACCOUNT_TOKEN_KINDS, PlexTvContext, Routes
+from ticketstub.local_plex.api import ACCOUNT_TOKEN_KINDS, PlexTvContext, Routes, read_call_with_secrets
 from ticketstub.local_plex.api.account import with_token
 from ticketstub.local_plex.api.people import build_gone_response
 from ticketstub.local_plex.api.principal import read_client
@@ -118,19 +116,6 @@ async def switch_home_user(context: PlexTvContext, call: SwitchHomeUser | Switch
         changed = await instance.store.homes.get_passcode_hash(target.id) != passcode_hash
         raise PasscodeRequired if changed else NotFound
     return with_token(target.record, text, get_remember_expiry(now, None))
-
-
-def read_set_passcode(request: IncomingRequest) -> SetPasscode:
-    """Read a change of the caller's own passcode; an empty one removes it.
-
-    Raises:
-        BadRequest: the passcode is missing.
-    """
-    parameters = request.query | request.body_parameters
-    if "pin" not in parameters:
-        raise BadRequest
-    call = read_call(SetPasscode, parameters | request.path_parameters | {"pin": parameters["pin"] or "-"})
-    return replace(call, passcode=Secret(parameters["pin"]))
 
 
 async def set_passcode(context: PlexTvContext, call: SetPasscode) -> None:
@@ -300,7 +285,13 @@ ROUTES: Routes = [
         dialect="legacy",
         response_format=Format.XML,
     ),
-    Route(SetPasscode, set_passcode, read=read_set_passcode, token_kinds=ACCOUNT_TOKEN_KINDS),
+    Route(
+        SetPasscode,
+        set_passcode,
+        # An empty passcode removes the present one.
+        read=lambda request: read_call_with_secrets(SetPasscode, request.parameters | request.path_parameters, "pin"),
+        token_kinds=ACCOUNT_TOKEN_KINDS,
+    ),
     Route(SetManagedPasscode, set_managed_passcode, read=read_set_managed_passcode, token_kinds=ACCOUNT_TOKEN_KINDS),
     Route(AddHomeUser, add_home_user, read=read_add_home_user, token_kinds=ACCOUNT_TOKEN_KINDS),
     Route(RemoveHomeUser, remove_home_user, token_kinds=ACCOUNT_TOKEN_KINDS),

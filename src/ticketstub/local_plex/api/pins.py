@@ -14,8 +14,7 @@ from urllib.parse import quote, urlencode
 from msgspec.structs import replace
 
 from ticketstub.crypto.device_key import DeviceClaims
-from ticketstub.crypto.jwk import InvalidKey, read_public_key
-from ticketstub.local_plex.api import ACCOUNT_TOKEN_KINDS, PlexTvContext, Routes, read_path_id
+from ticketstub.local_plex.api import ACCOUNT_TOKEN_KINDS, PlexTvContext, Routes, read_jwk, read_path_id
 from ticketstub.local_plex.api.device_key import verify_jwt
 from ticketstub.local_plex.api.principal import read_client
 from ticketstub.local_plex.domain import pins, sign_ins
@@ -24,11 +23,10 @@ from ticketstub.local_plex.http.response import PLEX_TV_BODILESS_HEADERS, PLEX_T
 from ticketstub.local_plex.http.router import Route
 from ticketstub.local_plex.storage.base import StoreUnavailable
 from ticketstub.local_plex.storage.pins import PinRow
-from ticketstub.messages import is_object
 from ticketstub.models import LegacyPin, Pin
 from ticketstub.protocol.call import read_call
 from ticketstub.protocol.pin import CreateLegacyPin, CreatePin, GetLegacyPin, GetPin, GetPinQr, LinkPin
-from ticketstub.refusals import BadRequest, PinNotFound, Unauthorized
+from ticketstub.refusals import PinNotFound, Unauthorized
 from ticketstub.tokens import Secret, Token
 
 _AUTH_APP_URL = "https://app.plex.tv"
@@ -36,15 +34,9 @@ _AUTH_APP_URL = "https://app.plex.tv"
 
 def read_create_pin(request: IncomingRequest) -> CreatePin:
     """Read the kind of PIN; raises `BadRequest` for an invalid key or an unclear `strong`."""
-    parameters = request.query | request.body_parameters
-    call = read_call(CreatePin, {"strong": parameters.get("strong", "")})
+    call = read_call(CreatePin, {"strong": request.parameters.get("strong", "")})
     jwk = request.json_body.get("jwk")
-    if jwk is None:
-        return call
-    try:
-        return replace(call, jwk=read_public_key(jwk if is_object(jwk) else {}, allow_rsa=True))
-    except InvalidKey as error:
-        raise BadRequest(f"The jwk was refused: {error}", status=400, code=1004) from None
+    return call if jwk is None else replace(call, jwk=read_jwk(jwk))
 
 
 async def create_pin(context: PlexTvContext, call: CreatePin) -> Pin:
