@@ -52,16 +52,18 @@ async def list_devices(context: PlexTvContext, _call: GetDevices) -> tuple[Autho
     """List the account's devices, oldest first."""
     instance, caller, address = context.server, context.caller, context.request.client_address
     rows = await instance.store.devices.list_devices(caller.account_id, instance.now())
-    visible_rows = (row for row in rows if caller.kind != "server" or row.id == caller.device_id)
-    return tuple(_describe_device(instance, row, address) for row in visible_rows)
+    return tuple(
+        _describe_device(instance, row, address)
+        for row in rows
+        if caller.kind != "server" or row.id == caller.device_id
+    )
 
 
-async def remove_device(context: PlexTvContext, call: RemoveDevice) -> OutgoingResponse:
+async def remove_device(context: PlexTvContext, call: RemoveDevice) -> None:
     """Remove a device of the account; raises `NotFound` if the account has no such device."""
     instance = context.server
     if not await instance.store.devices.remove(context.caller.account_id, call.id, instance.now()):
         raise NotFound
-    return OutgoingResponse(204, PLEX_TV_BODILESS_HEADERS, b"")
 
 
 async def get_public_address(context: PlexTvContext, _call: GetPublicAddress) -> OutgoingResponse:
@@ -127,26 +129,21 @@ async def list_resources(context: PlexTvContext, call: GetResources) -> tuple[Re
 
 
 async def list_legacy_resources(context: PlexTvContext, call: GetResources) -> tuple[Resource, ...]:
-    """List resources in an older form; in some worlds it omits the caller's own servers (observed)."""
+    """List resources in an older form.
+
+    In some worlds, the older lists omit the caller's own servers, and the oldest one is empty (both observed).
+    """
     resources = await list_resources(context, call)
     if context.server.quirks.legacy_server_lists == "full":
         return resources
-    return tuple(each for each in resources if not (each.owned and each.is_media_server))
-
-
-async def list_legacy_servers(context: PlexTvContext, call: GetServerList) -> tuple[Resource, ...]:
-    """List resources in the oldest form; in some worlds it is empty (observed)."""
-    return await list_resources(context, call) if context.server.quirks.legacy_server_lists == "full" else ()
+    is_oldest = isinstance(call, GetServerList)
+    return tuple(each for each in resources if not is_oldest and not (each.owned and each.is_media_server))
 
 
 def _describe_server(context: PlexTvContext, row: ResourceRow, call: GetResources, *, is_in_home: bool) -> Resource:
     server, instance, machine_identifier = row.server, context.server, row.server.machine_identifier
     can_reach_https = instance.plex_direct or (instance.plex_direct_for_proxied and context.request.is_plex_host)
-    https = call.include_https and can_reach_https
     addresses = instance.addresses.get(machine_identifier, ())
-    listed_connections = build_connections(
-        addresses, machine_identifier, https=https, relay=call.include_relay, ipv6=call.include_ipv6
-    )
     public_connection = find_public_connection(build_connections(addresses, machine_identifier))
     return Resource(
         name=server.name,
@@ -171,7 +168,13 @@ def _describe_server(context: PlexTvContext, row: ResourceRow, call: GetResource
         public_address_matches=True,
         dns_rebinding_protection=False,
         nat_loopback_supported=False,
-        connections=listed_connections,
+        connections=build_connections(
+            addresses,
+            machine_identifier,
+            https=call.include_https and can_reach_https,
+            relay=call.include_relay,
+            ipv6=call.include_ipv6,
+        ),
     )
 
 
@@ -179,9 +182,7 @@ def _select_access_token(context: PlexTvContext, row: ResourceRow) -> Token | No
     caller, machine_identifier = context.caller, row.server.machine_identifier
     if caller.kind == "server" and caller.machine_identifier != machine_identifier:
         return None
-    if not row.is_owned:
-        return Token.from_wire(context.server.keys.unseal(row.sealed_token or b""))
-    return Token.from_wire(context.token)
+    return Token.from_wire(context.token if row.is_owned else context.server.keys.unseal(row.sealed_token or b""))
 
 
 def _describe_player(context: PlexTvContext, row: RegisteredDevice) -> Resource:
@@ -215,8 +216,9 @@ def _to_datetime(seconds: int) -> datetime:
 async def get_claim_token(context: PlexTvContext, _call: GetClaimToken) -> Token:
     """Issue a claim token; raises `RateLimited` if the account has too many, and `Forbidden` for a managed user."""
     check_not_managed(context.caller.account)
-    digest = context.server.keys.digest(context.token)
-    return Token.from_wire(await issue_claim_token(context.server, context.caller.account_id, digest))
+    instance = context.server
+    token_digest = instance.keys.digest(context.token)
+    return Token.from_wire(await issue_claim_token(instance, context.caller.account_id, token_digest))
 
 
 async def exchange_claim(context: PlexTvContext, call: ExchangeClaim) -> Account:
@@ -246,7 +248,7 @@ ROUTES: Routes = [
     ),
     Route(
         GetServerList,
-        list_legacy_servers,
+        list_legacy_resources,
         read=_make_reader(GetServerList),
         dialect="legacy",
         response_format=Format.XML,

@@ -132,11 +132,10 @@ async def set_passcode(context: PlexTvContext, call: SetPasscode) -> None:
     if passcode_hash is not None and not (
         typed and await homes.verify_passcode(context.server, caller.id, passcode_hash, typed)
     ):
-        status, refusal = context.server.quirks.wrong_current_passcode, PasscodeRequired.default
-        if status == refusal.status:
-            raise PasscodeRequired
-        # Not the text of a dead token: the caller's token is still valid.
-        raise Unauthorized(refusal.message, status=status, code=Unauthorized.default.code)
+        refusal, status = PasscodeRequired.default, context.server.quirks.wrong_current_passcode
+        # Even a 401 does not have the text of a dead token: the caller's token is still valid.
+        code = refusal.code if status == refusal.status else Unauthorized.default.code
+        raise Refusal(refusal.message, status=status, code=code)
     await _save_passcode(context, caller.id, passcode_hash, call.passcode)
 
 

@@ -31,7 +31,6 @@ class Fallback(Protocol):
 
     async def answer(self, request: IncomingRequest, token: str) -> OutgoingResponse:
         """Answer a request whose token was accepted, and set its path template; `token` is empty if none was needed."""
-        ...
 
 
 ROUTES: Router[MediaServer, Principal] = Router(handlers.ROUTES)
@@ -114,11 +113,9 @@ class MediaServerSite(MediaServer):
         if not token:
             raise Unauthorized
         now = instance.now()
-        row: TokenRow | None
-        if transient := self.transient_tokens.find(token, now):
-            row, (token_digest, expires_at) = await instance.store.find_token(transient[0], now), transient
-        else:
-            row, token_digest, expires_at = await self._find_token(token), instance.keys.digest(token), None
+        transient = self.transient_tokens.find(token, now)
+        token_digest, expires_at = transient or (instance.keys.digest(token), None)
+        row = await (instance.store.find_token(token_digest, now) if transient else self._find_token(token))
         access = determine_access(row, self.row.machine_identifier, owner_id)
         return Principal(access=access, token_digest=token_digest, expires_at=expires_at)
 
@@ -145,9 +142,9 @@ class MediaServerSite(MediaServer):
         headers, body = MEDIA_SERVER_HTML_HEADERS, error_bodies.write_error_page(status, is_root=request.path == "/")
         if status in {400, 401} and self.row.errors == "documented" and request.path.startswith("/security/"):
             headers, body = MEDIA_SERVER_HEADERS[Format.JSON], error_bodies.write_refusal(refusal, Format.JSON)
-        if status == 401:
-            return OutgoingResponse(status, headers, body, closes_connection=True)
-        return OutgoingResponse(status, self._add_connection_headers(headers, request), body)
+        is_last = status == 401  # on this connection
+        headers = headers if is_last else self._add_connection_headers(headers, request)
+        return OutgoingResponse(status, headers, body, closes_connection=is_last)
 
     def _add_connection_headers(self, headers: Headers, request: IncomingRequest) -> Headers:
         return [*headers, *self._keep_alive_headers] if request.keep_alive else headers

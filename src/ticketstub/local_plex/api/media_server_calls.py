@@ -328,8 +328,8 @@ async def get_source_connection_information(context: ServerContext, call: GetSou
 
 
 def _write_source(source: Source, context: ServerContext) -> bytes:
-    in_list = context.server.instance.quirks.source_device == "list"
-    return write_source(source, context.request.response_format, as_list=in_list)
+    is_list = context.server.instance.quirks.source_device == "list"
+    return write_source(source, context.request.response_format, as_list=is_list)
 
 
 def _issue_transient_token(context: ServerContext) -> Token:

@@ -197,12 +197,8 @@ def _describe_share(share: ShareRow, contacts: _Contacts, now: int) -> Share:
 
 async def list_shared_servers(context: PlexTvContext, call: GetSharedServers) -> tuple[SharedServer, ...]:
     """List the shares of one of the caller's servers, with their tokens; raises `NotFound` for any other server."""
-    account_id, store = context.caller.account_id, context.server.store
-    rows = await store.list_resources(account_id)
-    if not any(row.is_owned and row.server.machine_identifier == call.machine_identifier for row in rows):
-        raise NotFound
+    await _check_owned(context, call.machine_identifier)
     contacts = await _load_contacts(context)
-    shares = [share for share in contacts.shares if share.machine_identifier == call.machine_identifier]
     keys, is_hidden_from_friends = context.server.keys, context.server.quirks.shared_server_tokens == "missing"
     return tuple(
         SharedServer(
@@ -220,8 +216,16 @@ async def list_shared_servers(context: PlexTvContext, call: GetSharedServers) ->
             owned=False,
             machine_identifier=share.machine_identifier,
         )
-        for share in shares
+        for share in contacts.shares
+        if share.machine_identifier == call.machine_identifier
     )
+
+
+async def _check_owned(context: PlexTvContext, machine_identifier: str) -> None:
+    """Raise `NotFound` for a media server that is not the caller's own."""
+    rows = await context.server.store.list_resources(context.caller.account_id)
+    if not any(row.is_owned and row.server.machine_identifier == machine_identifier for row in rows):
+        raise NotFound
 
 
 async def list_owned_shares(context: PlexTvContext, _call: GetOwnedShares) -> tuple[Share, ...]:
@@ -239,10 +243,8 @@ async def create_share(context: PlexTvContext, call: CreateShare) -> Share | Out
         NotFound: the caller owns no such media server, or there is no such account.
         Forbidden: the account is the caller's own.
     """
-    account_id, instance = context.caller.account_id, context.server
-    rows = await instance.store.list_resources(account_id)
-    if not any(row.is_owned and row.server.machine_identifier == call.machine_identifier for row in rows):
-        raise NotFound
+    instance = context.server
+    await _check_owned(context, call.machine_identifier)
     guest = await _find_invited_account(context, call)
     if _find_share(await _load_contacts(context), call.machine_identifier, guest.id):
         # The status is 422, but the body says 400 and has no message (observed in XML).
@@ -253,7 +255,7 @@ async def create_share(context: PlexTvContext, call: CreateShare) -> Share | Out
     token = instance.keys.generate_token()
     await instance.store.shares.share(
         call.machine_identifier,
-        owner_id=account_id,
+        owner_id=context.caller.account_id,
         guest_id=guest.id,
         digest=instance.keys.digest(token),
         sealed_token=instance.keys.seal(token),

@@ -27,9 +27,7 @@ from ticketstub.models import LegacyPin, Pin
 from ticketstub.protocol.call import read_call
 from ticketstub.protocol.pin import CreateLegacyPin, CreatePin, GetLegacyPin, GetPin, GetPinQr, LinkPin
 from ticketstub.refusals import PinNotFound, Unauthorized
-from ticketstub.tokens import Secret, Token
-
-_AUTH_APP_URL = "https://app.plex.tv"
+from ticketstub.tokens import Token, to_secret
 
 
 def read_create_pin(request: IncomingRequest) -> CreatePin:
@@ -44,14 +42,6 @@ async def create_pin(context: PlexTvContext, call: CreatePin) -> Pin:
     request = context.request
     pin = await pins.create_pin(context.server, read_client(request), strong=call.strong, jwk=call.jwk)
     return pins.render_pin(pin, None, pin.created_at, request.base_url)
-
-
-def read_get_pin(request: IncomingRequest) -> GetPin:
-    """Read the PIN's id and the device JWT."""
-    return GetPin(
-        id=read_path_id(request, PinNotFound),
-        device_jwt=Secret(text) if (text := request.parameters.get("deviceJWT")) else None,
-    )
 
 
 async def get_pin(context: PlexTvContext, call: GetPin) -> Pin:
@@ -130,7 +120,7 @@ async def get_pin_qr(context: PlexTvContext, call: GetPinQr) -> OutgoingResponse
     if pin.strong:  # all in the fragment (documented)
         context_fields = {"clientID": pin.client.client_identifier, "code": pin.code}
         context_fields["context[device][product]"] = pin.client.product or "0"
-        app_url = _AUTH_APP_URL if request.base_url == PLEX_TV_URL else request.base_url
+        app_url = "https://app.plex.tv" if request.base_url == PLEX_TV_URL else request.base_url
         url = f"{app_url}/auth#?{urlencode(context_fields, quote_via=quote)}"
     else:  # the link page with the code filled in (documented)
         url = f"{request.base_url}/link?pin={pin.code}"
@@ -149,11 +139,9 @@ def _render_qr_code(text: str) -> bytes:
 async def create_legacy_pin(context: PlexTvContext, call: CreateLegacyPin) -> OutgoingResponse:
     """Create a PIN of the older API, and return its location."""
     pin = await pins.create_pin(context.server, read_client(context.request), legacy=True)
-    location = f"{context.request.base_url}/pins/{pin.id}"
-    response_format = context.request.response_format
+    location, response_format = f"{context.request.base_url}/pins/{pin.id}", context.request.response_format
     headers = [*PLEX_TV_HEADERS[response_format], (b"location", location.encode())]
-    body = call.write(pins.render_legacy_pin(pin, None), response_format)
-    return OutgoingResponse(call.http.status, headers, body)
+    return OutgoingResponse(201, headers, call.write(pins.render_legacy_pin(pin, None), response_format))
 
 
 async def get_legacy_pin(context: PlexTvContext, call: GetLegacyPin) -> LegacyPin:
@@ -164,7 +152,14 @@ async def get_legacy_pin(context: PlexTvContext, call: GetLegacyPin) -> LegacyPi
 
 ROUTES: Routes = [
     Route(CreatePin, create_pin, read=read_create_pin, client_identifier="required"),
-    Route(GetPin, get_pin, read=read_get_pin, client_identifier="required"),
+    Route(
+        GetPin,
+        get_pin,
+        read=lambda request: GetPin(
+            id=read_path_id(request, PinNotFound), device_jwt=to_secret(request.parameters.get("deviceJWT") or None)
+        ),
+        client_identifier="required",
+    ),
     Route(LinkPin, link_pin, client_identifier="required", token_kinds=ACCOUNT_TOKEN_KINDS),
     Route(GetPinQr, get_pin_qr),
     Route(CreateLegacyPin, create_legacy_pin, client_identifier="required", dialect="legacy"),

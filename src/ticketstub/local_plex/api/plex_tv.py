@@ -40,18 +40,9 @@ _HEADER_NAME_BYTES = frozenset(b"-_, " + string.ascii_letters.encode() + string.
 
 
 class MethodNotAllowed(Refusal):
-    """The path is known but supports other methods only (405, code 1005).
+    """The path is known but supports other methods only (405, code 1005)."""
 
-    Attributes:
-        allowed: the value of the Allow field.
-    """
-
-    __slots__ = ("allowed",)
     default = RefusalDefaults(405, 1005, "The request method is not allowed for this endpoint")
-
-    def __init__(self, allowed: list[str]) -> None:
-        super().__init__()
-        self.allowed = ", ".join([*allowed, *(["HEAD"] if "GET" in allowed else []), "OPTIONS"])
 
 
 ROUTES: Router[Instance, TokenRow] = Router(
@@ -65,15 +56,12 @@ class PageSite(Protocol):
 
     def is_page_request(self, request: IncomingRequest) -> bool:
         """Tell whether a request is for a page."""
-        ...
 
     async def answer(self, request: IncomingRequest) -> OutgoingResponse:
         """Answer a request for a page, or raise a `Refusal`."""
-        ...
 
     def render_error(self, status: int) -> OutgoingResponse:
         """Render an error page."""
-        ...
 
 
 class PlexTv:
@@ -119,7 +107,7 @@ class PlexTv:
             return answer_document()
         route = self.find_route(request)
         if route is None:
-            raise self._build_route_refusal(request)
+            raise MethodNotAllowed if self._list_methods(request) else NotFound
         required = route.client_identifier == "required" or (
             route.client_identifier == "disputed" and self._instance.quirks.require_client_identifier
         )
@@ -154,7 +142,7 @@ class PlexTv:
         )
         fields = (PLEX_TV_401_HEADERS if status == 401 else PLEX_TV_HEADERS)[form]
         if isinstance(refusal, MethodNotAllowed):
-            fields = [*fields, (b"allow", refusal.allowed.encode())]
+            fields = [*fields, (b"allow", ", ".join(self._list_methods(request)).encode())]
         return self._apply_cors_quirk(OutgoingResponse(status, fields, body))
 
     def find_route(self, request: IncomingRequest) -> Route[Instance, TokenRow] | None:
@@ -167,10 +155,10 @@ class PlexTv:
             request.response_format = route.response_format or request.response_format
         return route
 
-    def _build_route_refusal(self, request: IncomingRequest) -> Refusal:
-        """Return the refusal of a request without a route: 404 for an unknown path, else 405."""
-        methods = ["GET"] if request.path in self._documents else ROUTES.find(request, split_suffix(request.path)[0])
-        return MethodNotAllowed(sorted(methods)) if methods else NotFound()
+    def _list_methods(self, request: IncomingRequest) -> list[str]:
+        """List the methods that a path supports; none if the path is unknown."""
+        methods = {"GET"} if request.path in self._documents else ROUTES.find(request, split_suffix(request.path)[0])
+        return [*sorted(methods), *(["HEAD"] if "GET" in methods else []), "OPTIONS"] if methods else []
 
 
 def _answer_preflight(request: IncomingRequest) -> OutgoingResponse:
