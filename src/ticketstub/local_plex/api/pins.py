@@ -141,7 +141,8 @@ async def create_legacy_pin(context: PlexTvContext, call: CreateLegacyPin) -> Ou
     pin = await pins.create_pin(context.server, read_client(context.request), legacy=True)
     location, response_format = f"{context.request.base_url}/pins/{pin.id}", context.request.response_format
     headers = [*PLEX_TV_HEADERS[response_format], (b"location", location.encode())]
-    return OutgoingResponse(201, headers, call.write(pins.render_legacy_pin(pin, None), response_format))
+    body = call.write(pins.render_legacy_pin(pin, None), response_format)
+    return OutgoingResponse(call.http.status, headers, body)
 
 
 async def get_legacy_pin(context: PlexTvContext, call: GetLegacyPin) -> LegacyPin:

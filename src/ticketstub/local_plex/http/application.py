@@ -80,8 +80,7 @@ class App:
         if scope["type"] != "http":
             return
         started_at = perf_counter()
-        address: tuple[str, int] = scope["server"]  # type: ignore[assignment]  # ASGI: host and port
-        site = self._media_servers.get(address[1], self._plex_tv)
+        site = self._media_servers.get(scope["server"][1], self._plex_tv)
         request = IncomingRequest(scope, site.default_format)
         try:
             answer = await self._answer_safely(site, request, scope, receive)
@@ -98,11 +97,9 @@ class App:
         handler: RequestHandler | None = None,
     ) -> OutgoingResponse:
         """Answer a request whatever happens; raises only `ClientDisconnected`."""
-        refusal: Refusal
-        settings = self._settings
         try:
-            request.parse_head(scope["headers"], settings.max_head_bytes)  # type: ignore[arg-type]  # ASGI: pairs of bytes
-            await request.read_body(receive, settings)
+            request.parse_head(scope["headers"], self._settings.max_head_bytes)
+            await request.read_body(receive, self._settings)
             return await (handler or site.answer)(request)
         except ClientDisconnected:
             raise
@@ -126,15 +123,14 @@ class App:
         if answer.status != 204:  # which has no body (RFC 9110, 8.6)
             headers.append((b"content-length", b"%d" % len(answer.body)))
         if site.has_trace_headers:
-            headers.append((b"x-request-id", request_id.encode()))
-            headers.append((b"x-runtime", b"%.6f" % (perf_counter() - started_at)))
+            runtime = b"%.6f" % (perf_counter() - started_at)
+            headers += [(b"x-request-id", request_id.encode()), (b"x-runtime", runtime)]
         if answer.closes_connection or not request.keep_alive:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if request.is_head else answer.body})
         if self._on_answer is not None:
-            milliseconds = (perf_counter() - started_at) * 1000
-            method = "HEAD" if request.is_head else request.method
+            method, milliseconds = "HEAD" if request.is_head else request.method, (perf_counter() - started_at) * 1000
             self._on_answer(method, request.path_template, answer.status, milliseconds, request_id)
 
 

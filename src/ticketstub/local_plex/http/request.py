@@ -16,7 +16,7 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import cache, lru_cache
 from itertools import chain
-from typing import cast
+from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
@@ -27,8 +27,8 @@ from ticketstub.protocol.codec import Format
 from ticketstub.refusals import BadRequest, Refusal
 
 # The types of ASGI, whose messages are plain dictionaries.
-Scope = MutableMapping[str, object]
-Message = MutableMapping[str, object]
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
@@ -56,7 +56,6 @@ _FORMATS_BY_MEDIA_TYPE = {
     "application/xml": Format.XML,
     "text/xml": Format.XML,
 }
-_FORMATS_BY_SUFFIX = {".json": Format.JSON, ".xml": Format.XML}
 _QUALITY = re.compile(r"q\s*=\s*([0-9]+(?:\.[0-9]*)?)").fullmatch
 
 
@@ -104,24 +103,22 @@ class IncomingRequest:
     )
 
     def __init__(self, scope: Scope, default_format: Format) -> None:
-        method: str = scope["method"]  # type: ignore[assignment]  # ASGI: text
-        self.is_head = method == "HEAD"
-        self.method = "GET" if self.is_head else method
-        self.path: str = scope["path"]  # type: ignore[assignment]  # ASGI: text
-        client: tuple[str, int] | None = scope["client"]  # type: ignore[assignment]  # ASGI: a pair or None
-        self.client_address = client[0] if client else ""
+        self.is_head = scope["method"] == "HEAD"
+        self.method: str = "GET" if self.is_head else scope["method"]
+        self.path: str = scope["path"]
+        self.client_address: str = scope["client"][0] if scope["client"] else ""
         self.is_tls = scope.get("scheme") == "https"
         self.response_format = default_format
         self.path_template = "-"
         self.keep_alive = False
-        self._persistent = scope["http_version"] != "1.0"
+        self._persistent: bool = scope["http_version"] != "1.0"
         self.query: dict[str, str] = {}
         self.body_parameters: dict[str, str] = {}
         self.json_body: dict[str, object] = {}
         self.path_parameters: dict[str, str] = {}
         self.dialect = "v2"
         self.headers: dict[bytes, bytes] = {}
-        self._raw_target: tuple[bytes, bytes] = (scope["raw_path"], scope["query_string"])  # type: ignore[assignment]  # ASGI: bytes
+        self._raw_target: tuple[bytes, bytes] = (scope["raw_path"], scope["query_string"])
 
     def parse_head(self, headers: Headers, max_bytes: int) -> None:
         """Read header fields and query.
@@ -233,8 +230,13 @@ class IncomingRequest:
         """Whether a browser says that a page of another origin sent this request."""
         if site := self.get_header(b"sec-fetch-site"):
             return site not in _SAME_SITE
-        origin, host = self.get_header(b"origin"), self.get_header(b"host")
-        return bool(origin) and origin not in {b"http://" + host, b"https://" + host}
+        return bool(self.get_header(b"origin")) and not self.has_own_origin
+
+    @property
+    def has_own_origin(self) -> bool:
+        """Whether the Origin field names this site."""
+        host = self.get_header(b"host")
+        return self.get_header(b"origin") in {b"http://" + host, b"https://" + host}
 
     @property
     def has_local_host(self) -> bool:
@@ -307,10 +309,8 @@ def choose_format(accept: bytes, default: Format) -> Format:
 def split_suffix(path: str) -> tuple[str, Format | None]:
     """Split a path into the part before `.json` or `.xml` and that format, if any; a trailing slash is dropped."""
     path = path.rstrip("/")
-    for suffix, suffix_format in _FORMATS_BY_SUFFIX.items():
-        if path.endswith(suffix):
-            return path.removesuffix(suffix), suffix_format
-    return path, None
+    stem, _, suffix = path.rpartition(".")
+    return (stem, Format(suffix)) if suffix in {"json", "xml"} and stem else (path, None)
 
 
 async def _read_stream(receive: Receive, max_bytes: int) -> bytes:
@@ -319,7 +319,7 @@ async def _read_stream(receive: Receive, max_bytes: int) -> bytes:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnected
-        body += cast("bytes", message.get("body", b""))
+        body += message.get("body", b"")
         if len(body) > max_bytes:
             raise _build_too_large_refusal()
         more = bool(message.get("more_body", False))

@@ -127,15 +127,18 @@ async def show_claim(context: PageContext) -> OutgoingResponse:
 async def create_claim_token(context: PageContext) -> OutgoingResponse:
     """Create a claim token and show it; raises `RateLimited` if the account has too many."""
     account, browser = context.require_account("/claim"), context.browser
-    if account.record.restricted:
-        return _render_claim_page(context, account)
     origin = browser.session_digest if browser.switched_by is not None else None
-    return _render_claim_page(context, account, await issue_claim_token(context.instance, account.id, origin))
+    token = "" if account.record.restricted else await issue_claim_token(context.instance, account.id, origin)
+    return _render_claim_page(context, account, token)
 
 
 def _render_claim_page(context: PageContext, account: AccountRow, token: str = "") -> OutgoingResponse:
     if not account.record.restricted:
         return context.render_page("claim.html", token=token, lifetime=format_duration(CLAIM_SECONDS))
-    paragraphs = ["A managed user cannot own a media server.", "Switch to the administrator of the Home first."]
-    links = [("/account/home", "Plex Home"), ("/account", "Account")]
-    return context.render_page("message.html", 403, title="Not for managed users", paragraphs=paragraphs, links=links)
+    return context.render_page(
+        "message.html",
+        403,
+        title="Not for managed users",
+        paragraphs=["A managed user cannot own a media server.", "Switch to the administrator of the Home first."],
+        links=[("/account/home", "Plex Home"), ("/account", "Account")],
+    )

@@ -34,10 +34,10 @@ ApprovalParameters = dict[str, str]
 
 
 def _read_parameters(parameters: Mapping[str, str]) -> ApprovalParameters:
-    known = {name: parameters.get(name, "") for name in ("clientID", "code", "checked", "forwardUrl")}
-    known["forwardUrl"] = known["forwardUrl"][: _MAX_URL_LENGTH + 1]
-    return known | {
-        name: clean_text(parameters.get(name)) for name in map("context[device][{}]".format, _CONTEXT_NAMES)
+    return {
+        **{name: parameters.get(name, "") for name in ("clientID", "code", "checked")},
+        "forwardUrl": parameters.get("forwardUrl", "")[: _MAX_URL_LENGTH + 1],
+        **{name: clean_text(parameters.get(name)) for name in map("context[device][{}]".format, _CONTEXT_NAMES)},
     }
 
 
@@ -52,7 +52,7 @@ async def show_approval(context: PageContext) -> OutgoingResponse:
     parameters = _read_parameters(context.parameters)
     if not parameters["code"]:
         return context.render_page("auth.html")
-    account = context.require_account("/auth", **_drop_empty(parameters))
+    account = context.require_account("/auth", **parameters)
     if len(parameters["code"]) <= 4 and not _has_code_proof(context, parameters, account):
         return _render_link_form(context, parameters, pins.normalize_code(parameters["code"], any_case=True) or "")
     pin = await _find_requested_pin(context, parameters, account)
@@ -115,7 +115,7 @@ async def show_done(context: PageContext) -> OutgoingResponse:
 async def show_link_form(context: PageContext) -> OutgoingResponse:
     """Show the form for a code."""
     code = _read_code(context.parameters)
-    context.require_account("/link", **({"pin": code} if code else {}))
+    context.require_account("/link", pin=code)
     return _render_link_form(context, {}, code)
 
 
@@ -123,7 +123,7 @@ async def submit_code(context: PageContext) -> OutgoingResponse:
     """Look up a code and continue to its approval."""
     code = _read_code(context.parameters)
     parameters = _read_parameters({**context.parameters, "code": code})
-    account = context.require_account("/link", **({"pin": code} if code else {}))
+    account = context.require_account("/link", pin=code)
     try:
         attempt = await sign_ins.reserve_attempt(context.instance, "link_code", str(account.id))
     except RateLimited as refusal:
@@ -134,7 +134,7 @@ async def submit_code(context: PageContext) -> OutgoingResponse:
         return _render_link_form(context, parameters, code, text, 404)
     await attempt.release()
     proof = _make_code_proof(context, code, account)
-    return context.redirect("/auth", **_drop_empty(parameters, "code", "checked"), code=code, checked=proof)
+    return context.redirect("/auth", **(parameters | {"code": code, "checked": proof}))
 
 
 def _read_code(parameters: Mapping[str, str]) -> str:
@@ -176,12 +176,16 @@ async def _find_requested_pin(
 
 
 def _render_not_found(context: PageContext) -> OutgoingResponse:
-    paragraphs = [
-        "This code is unknown, has expired, was already answered, or belongs to another app.",
-        "Start again in the app to get a new code.",
-    ]
-    links = [("/link", "Enter a code"), ("/account", "Account")]
-    return context.render_page("message.html", 404, title="Not found or expired", paragraphs=paragraphs, links=links)
+    return context.render_page(
+        "message.html",
+        404,
+        title="Not found or expired",
+        paragraphs=[
+            "This code is unknown, has expired, was already answered, or belongs to another app.",
+            "Start again in the app to get a new code.",
+        ],
+        links=[("/link", "Enter a code"), ("/account", "Account")],
+    )
 
 
 def _list_device_facts(pin: PinRow, parameters: ApprovalParameters, now: int) -> list[tuple[str, str]]:
@@ -207,9 +211,12 @@ def _get_product_name(pin: PinRow, parameters: ApprovalParameters) -> str:
 
 
 def _render_password_help(context: PageContext) -> OutgoingResponse:
-    paragraphs = [
-        "The passwords of a local Plex are in its world file: the key password of an account.",
-        "Look there, or change it and start the local Plex again with a new database.",
-    ]
-    links = [("/sign-in", "Sign in")]
-    return context.render_page("message.html", title="Forgot a password?", paragraphs=paragraphs, links=links)
+    return context.render_page(
+        "message.html",
+        title="Forgot a password?",
+        paragraphs=[
+            "The passwords of a local Plex are in its world file, as `password` of each account.",
+            "Look there, or change it and start the local Plex again with a new database.",
+        ],
+        links=[("/sign-in", "Sign in")],
+    )

@@ -57,13 +57,10 @@ class BrowserSession:
 
     def is_same_origin(self) -> bool:
         """Tell whether the browser says that the request comes from a page of this site."""
-        origin, site = self._request.get_header(b"origin"), self._request.get_header(b"sec-fetch-site")
-        if site and site != b"same-origin":
-            return False
-        if origin:
-            host = self._request.get_header(b"host")
-            return origin in {b"http://" + host, b"https://" + host}
-        return bool(site)
+        site = self._request.get_header(b"sec-fetch-site")
+        if self._request.get_header(b"origin"):
+            return self._request.has_own_origin and site in {b"", b"same-origin"}
+        return site == b"same-origin"
 
     @property
     def session_digest(self) -> bytes:

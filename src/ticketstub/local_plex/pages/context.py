@@ -147,7 +147,8 @@ def _load_templates() -> Environment:
 
 
 def _build_path(path: str, query: dict[str, str]) -> str:
-    return f"{path}?{urlencode(query)}" if query else path
+    sent = urlencode({name: text for name, text in query.items() if text})
+    return f"{path}?{sent}" if sent else path
 
 
 def clean_text(text: str | None) -> str:
