@@ -254,9 +254,11 @@ class LocalPlex(Listeners):
         from ticketstub.local_plex.control.app import ControlledApp  # loaded when needed
         from ticketstub.local_plex.control.http_api import ControlSite  # loaded when needed
 
-        control_sites: dict[int, Site] = {}
-        if self.control is not None:
-            control_sites[self.control.port] = ControlSite(controller, self.control.key, _list_documents("control"))
+        control_sites: dict[int, Site] = (
+            {self.control.port: ControlSite(controller, self.control.key, _list_documents("control"))}
+            if self.control is not None
+            else {}
+        )
         create_sites = partial(self._create_sites, instance)
         app = ControlledApp(
             controller, plex_tv, media_servers, control_sites, create_sites, self._settings, self._on_answer

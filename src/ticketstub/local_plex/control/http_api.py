@@ -64,8 +64,11 @@ class ControlSite:
             return _build_error(403, "the control API is not for web pages")
         scheme, _, key = request.get_header(b"authorization").partition(b" ")
         if not compare_digest(key, self._key) or scheme.lower() != b"bearer":
-            challenge = (b"www-authenticate", b'Bearer realm="control"')
-            return _build_error(401, "the key is missing or wrong: Authorization: Bearer KEY", challenge)
+            return _build_error(
+                401,
+                "the key is missing or wrong: Authorization: Bearer KEY",
+                (b"www-authenticate", b'Bearer realm="control"'),
+            )
         if request.method == "GET" and (answer_document := self._documents.get(request.path)):
             return answer_document()
         methods = COMMANDS.get(request.path.rstrip("/"))
@@ -103,8 +106,8 @@ class ControlSite:
 
 
 def _build_error(status: int, message: str, *extra_headers: tuple[bytes, bytes]) -> OutgoingResponse:
-    body = msgspec.json.encode({"error": message or HTTPStatus(status).phrase})
-    return OutgoingResponse(status, [*_HEADERS, *extra_headers], body)
+    content = {"error": message or HTTPStatus(status).phrase}
+    return OutgoingResponse(status, [*_HEADERS, *extra_headers], msgspec.json.encode(content))
 
 
 class KeyFileError(Exception):

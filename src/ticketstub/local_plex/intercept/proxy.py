@@ -311,13 +311,15 @@ async def _send_error(reader: StreamReader, writer: StreamWriter, error: ProxyRe
     The status line has the reason too: of a response to CONNECT, many clients show nothing else.
     """
     body = f"ticketstub run: {error}\n"
-    head = f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}: {error}\r\n"
-    fields = f"Content-Type: text/plain\r\nContent-Length: {len(body)}\r\nX-Ticketstub: local\r\n"
+    head = (
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}: {error}\r\n"
+        f"Content-Type: text/plain\r\nContent-Length: {len(body)}\r\nX-Ticketstub: local\r\n"
+    )
     if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        fields += 'Proxy-Authenticate: Basic realm="ticketstub run"\r\n'
+        head += 'Proxy-Authenticate: Basic realm="ticketstub run"\r\n'
     with contextlib.suppress(OSError):
         async with asyncio.timeout(_LINGER_SECONDS):
-            writer.write(f"{head}{fields}Connection: close\r\n\r\n{body}".encode("ascii", "replace"))
+            writer.write(f"{head}Connection: close\r\n\r\n{body}".encode("ascii", "replace"))
             writer.write_eof()
             while await reader.read(_READ_BYTES):
                 pass

@@ -293,8 +293,7 @@ def _describe_command(path: str, method: str, command: DescribedCommand, schemas
         schema = schemas.describe_type(result_type)
         if command.result_name:
             schema = {"type": "object", "properties": {command.result_name: schema}, "required": [command.result_name]}
-        content = {_JSON: {"schema": schema}}
-        success = {"200": {"description": "Done.", "content": content, **_get_links(name)}}
+        success = {"200": {"description": "Done.", "content": {_JSON: {"schema": schema}}, **_get_links(name)}}
     request_body = {
         "required": any(field.required for field in msgspec.structs.fields(command.arguments_type)),
         "content": {_JSON: {"schema": schemas.describe_type(command.arguments_type)}},
