@@ -8,7 +8,6 @@ place in the code, because its message might contain a secret. Other distributio
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
@@ -18,7 +17,7 @@ from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, cast
 
 import click
 from click.exceptions import Exit
@@ -70,16 +69,15 @@ class LazyGroup(CliGroup):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # Click's signature
         """Return a command, loaded; `None` if it does not exist."""
-        command: click.Command | None = None
         if cmd_name in COMMANDS:
-            command = getattr(import_module(f"ticketstub.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
-        elif entry_point := _find_entry_points().get(cmd_name):
+            return cast("click.Command", getattr(import_module(f"ticketstub.cli.{COMMANDS[cmd_name][0]}"), cmd_name))
+        if entry_point := _find_entry_points().get(cmd_name):
             try:
-                command = entry_point.load()
+                return cast("click.Command", entry_point.load())
             except Exception as error:
                 message = f"the command {cmd_name} of {entry_point.module} cannot be loaded: {type(error).__name__}"
                 raise CommandError(message) from error
-        return command
+        return None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands; those of other distributions get a placeholder, and are not loaded."""
@@ -163,10 +161,10 @@ def run_command(arguments: list[str]) -> int:
         if code == INTERRUPTED and sys.stderr and sys.stderr.isatty():
             print(file=sys.stderr)  # the terminal has written ^C and is still on that line
     except BrokenPipeError:
-        _redirect_to_devnull(sys.__stdout__, sys.__stderr__)
+        _redirect_to_devnull(1, 2)
         return BROKEN_PIPE
     except OSError as error:  # for example a full disk, which the command itself may already have reported
-        _redirect_to_devnull(sys.__stdout__)
+        _redirect_to_devnull(1)
         return code or report_error(_convert_unexpected_error(error), as_json="--json" in arguments)
     return code
 
@@ -176,7 +174,7 @@ def _invoke_app(arguments: list[str]) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", PlexWarning)
-            warnings.showwarning = _print_warning  # type: ignore[assignment]  # it accepts every argument
+            warnings.showwarning = lambda message, *_where: click.echo(f"note: {message}", err=True)
             if instruction := os.environ.get(COMPLETION_VARIABLE):
                 from click.shell_completion import shell_complete
 
@@ -203,15 +201,9 @@ def _invoke_app(arguments: list[str]) -> int:
     return report_error(failure, as_json="--json" in arguments)
 
 
-def _print_warning(message: Warning | str, *_where: object) -> None:
-    if sys.stderr:
-        print(f"note: {message}", file=sys.stderr)
-
-
 def _convert_usage_error(error: click.ClickException) -> InvalidUsage:
     """Describe a faulty command line without repeating a value that may be a misplaced secret."""
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context else "ticketstub"
+    path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "ticketstub"
     message = error.format_message().rstrip(".").replace("\n", " ")
     if "extra argument" in message:
         return InvalidUsage(
@@ -227,8 +219,8 @@ def _convert_usage_error(error: click.ClickException) -> InvalidUsage:
 def _convert_unexpected_error(error: Exception) -> CommandError:
     if isinstance(error, OSError):
         return CommandError(f"{error.filename or 'reading or writing'}: {error.strerror or type(error).__name__}")
-    frames = extract_tb(error.__traceback__)
-    place = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "an unknown place"  # noqa: PTH119  # no pathlib before it is needed
+    frame = extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}:{frame.lineno}"
     return CommandError(f"internal error in Ticketstub: {type(error).__name__} at {place}", hint="please report it")
 
 
@@ -236,10 +228,8 @@ def _get_output_streams() -> list[TextIOWrapper]:
     return [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, TextIOWrapper)]
 
 
-def _redirect_to_devnull(*streams: TextIO | None) -> None:
+def _redirect_to_devnull(*descriptors: int) -> None:
     """Discard what is left to write, so that the interpreter does not fail on it when it exits."""
     devnull = os.open(os.devnull, os.O_WRONLY)
-    for stream in streams:
-        with contextlib.suppress(OSError, ValueError):
-            if stream is not None:
-                os.dup2(devnull, stream.fileno())
+    for descriptor in descriptors:
+        os.dup2(devnull, descriptor)

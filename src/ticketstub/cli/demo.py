@@ -75,12 +75,16 @@ def demo() -> None:
 
 
 def _run_demo(local: LocalPlex) -> None:
+    from rich.syntax import Syntax
+
     from ticketstub import Device, Plex, Retry
 
-    transcript = _Transcript({local.url: "plex.tv", **{server.url: server.name for server in local.media_servers}})
-    transcript.print_introduction(
-        "Ticketstub: a client, and a local Plex in this process, which is a stand-in and not Plex"
+    names = {local.url: "plex.tv", **{server.url: server.name for server in local.media_servers}}
+    output.print_section(
+        "Ticketstub: a client, and a local Plex in this process, which is a stand-in and not Plex",
+        ((name, url) for url, name in names.items()),
     )
+    transcript = _Transcript(names)
     device = Device(client_identifier="ticketstub-demo", product="Ticketstub", device_name="Demonstration")
     mira = local.world.accounts[0]
     with Plex(
@@ -92,34 +96,31 @@ def _run_demo(local: LocalPlex) -> None:
         on_response=transcript.on_response,
     ) as plex:
         account_client = _sign_in(transcript, plex, mira)
-        _link_device(transcript, plex, account_client)
         attic = _show_account_and_servers(transcript, account_client)
         _use_transient_token(transcript, account_client, attic)
         _show_errors(transcript, plex, mira)
     transcript.start_section("The same in Python", "runs next to `ticketstub serve --demo`")
-    _print_program()
+    program = Syntax(PROGRAM, "python", theme="ansi_dark", background_color="default").highlight(PROGRAM)
+    output.create_console().print(program, end="")
 
 
 def _sign_in(transcript: _Transcript, plex: Plex, mira: WorldAccount) -> Plex:
-    """Sign in, and return the signed-in client."""
+    """Sign in with a password, then another device by a link code, and return the client that signed in first."""
     transcript.start_section("Sign in", "with a password and a verification code")
     account = plex.authentication.post_users_sign_in_data(
         login=mira.username, password=mira.password or "", verification_code=mira.code()
     )
     transcript.print_record("Account", [("user name", account.username), *formatting.format_account(account)])
-    return plex.with_options(token=account.auth_token)
-
-
-def _link_device(transcript: _Transcript, plex: Plex, account_client: Plex) -> None:
-    """Sign in another device by a code that its user types on the link page; here, the first client does that."""
+    account_client = plex.with_options(token=account.auth_token)
     transcript.start_section("Sign in another device by a link code", "in a browser, you would enter it at /link")
     pending = plex.with_options(client_identifier="ticketstub-demo-tv").begin_sign_in(code=True)
     transcript.print_record("PendingSignIn", [("code", pending.code), ("enter it at", pending.link_page)])
     account_client.pins.link(pending.code)
-    account = pending.finish().account()
+    handle = pending.finish().account()
     transcript.print_record(
-        "AccountHandle", [("user name", account.name), ("token", formatting.format_token(account.details.auth_token))]
+        "AccountHandle", [("user name", handle.name), ("token", formatting.format_token(handle.details.auth_token))]
     )
+    return account_client
 
 
 def _show_account_and_servers(transcript: _Transcript, account_client: Plex) -> Resource:
@@ -176,19 +177,6 @@ def _show_errors(transcript: _Transcript, plex: Plex, mira: WorldAccount) -> Non
     transcript.expect_error("A media server that cannot be reached", plex.at(nowhere).identity)
 
 
-def _print_program() -> None:
-    """Print the program: with colours on a terminal, plain in a pipe."""
-    out = output.create_console()
-    if not out.is_terminal or out.no_color:
-        print(PROGRAM, end="")
-        return
-    from rich.syntax import Syntax
-
-    coloured = Syntax(PROGRAM, "python", theme="ansi_dark", background_color="default").highlight(PROGRAM)
-    coloured.rstrip()
-    out.print(coloured)
-
-
 class _Transcript:
     """Prints what happens, as it happens.
 
@@ -201,10 +189,6 @@ class _Transcript:
         self._number = 0
         self._pending_request: Request | None = None
         self._sent_at = 0.0
-
-    def print_introduction(self, text: str) -> None:
-        """Print a title and the addresses."""
-        output.print_section(text, ((name, url) for url, name in self._names.items()))
 
     def start_section(self, title: str, subtitle: str = "") -> None:
         """Print the heading of a section."""

@@ -27,36 +27,28 @@ def to_json(value: object, key: str = "") -> JsonValue:
     """Convert a model, or anything in one, to plain data, under the library's names.
 
     A time becomes ISO 8601 in UTC, whether it is a `datetime` or, under a key that ends in `_at`, seconds since 1970. A
-    token becomes its fingerprint, any other secret `hidden`, a path its text, and an unknown value null.
+    token becomes its fingerprint, any other secret `hidden`, and a path its text.
     """
-    if isinstance(value, list | tuple):
-        return [to_json(member, key) for member in cast("Sequence[object]", value)]
-    if isinstance(value, Mapping):
-        return _mapping_to_json(cast("Mapping[str, object]", value))
-    if value is None or isinstance(value, str | int | float | datetime | Path | Secret):
-        return _scalar_to_json(value, key)
-    return _fields_to_json(value)
+    match value:
+        case list() | tuple():
+            return [to_json(member, key) for member in cast("Sequence[object]", value)]
+        case Mapping():
+            return {name: to_json(member, name) for name, member in cast("Mapping[str, object]", value).items()}
+        case int() | float() if key.endswith("_at") and not isinstance(value, bool):
+            return to_json(_parse_timestamp(value))
+        case datetime():
+            return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        case Secret() | Path():
+            return "hidden" if isinstance(value, Secret) and not isinstance(value, Token) else str(value)
+        case _:
+            return value if value is None or isinstance(value, str | int | float) else _fields_to_json(value)
 
 
-def _scalar_to_json(value: str | float | datetime | Path | Secret | None, key: str) -> JsonValue:
-    if isinstance(value, int | float) and not isinstance(value, bool) and key.endswith("_at"):
-        value = _parse_timestamp(value)
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    if isinstance(value, Secret):
-        return str(value) if isinstance(value, Token) else "hidden"
-    return str(value) if isinstance(value, Path) else value
-
-
-def _mapping_to_json(values: Mapping[str, object]) -> dict[str, JsonValue]:
-    """Convert named values; the place of a sign-in becomes a word, and for a file its path."""
-    members = {name: to_json(member, name) for name, member in values.items()}
-    if isinstance(location := members.get("kept"), str):
-        file = _FILE_LOCATION.fullmatch(location)
-        other_location = "memory" if location.startswith("in memory") else "elsewhere"
-        members["kept"] = "file" if file else "keyring" if "keyring" in location else other_location
-        members["path"] = file[1] if file else None
-    return members
+def location_to_json(location: str) -> dict[str, str | None]:
+    """Convert where a sign-in is stored: to `kept` (`file`, `keyring` or `memory`), and the `path` of a file."""
+    if file := _FILE_LOCATION.fullmatch(location):
+        return {"kept": "file", "path": file[1]}
+    return {"kept": "keyring" if "keyring" in location else "memory", "path": None}
 
 
 def _fields_to_json(record: object) -> dict[str, JsonValue]:

@@ -80,7 +80,7 @@ def switch(
             "account": {"id": state.account_id, "username": state.username},
             "profile": state.profile,
             "issuer": state.issuer,
-            "kept": state.location,
+            **formatting.location_to_json(state.location),
         },
         f"Signed in as {state.username}",
         [

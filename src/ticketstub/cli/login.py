@@ -273,7 +273,7 @@ def _print_result(client: Plex, *, as_json: bool) -> None:
             "profile": state.profile,
             "issuer": state.issuer,
             "client_identifier": state.client_identifier,
-            "kept": None if in_memory else state.location,
+            **({"kept": None} if in_memory else formatting.location_to_json(state.location)),
         },
         title,
         [

@@ -92,7 +92,7 @@ def renew(*, connection: ConnectionOptions, as_json: bool) -> None:
             "token": token,
             "expires_at": state.expires_at,
             "profile": state.profile,
-            "kept": state.location,
+            **formatting.location_to_json(state.location),
         },
         f"Renewed: {stored.name}" if state.has_device_key else unchanged_message,
         [
@@ -201,7 +201,7 @@ def _summarize(stored: StoredSignIn) -> dict[str, object]:
         "profile": credential.profile,
         "issuer": credential.issuer,
         "account": {"id": credential.account_id, "username": credential.username},
-        "kept": stored.store.describe_location(*credential.entry),
+        **formatting.location_to_json(stored.store.describe_location(*credential.entry)),
     }
 
 
