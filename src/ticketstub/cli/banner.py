@@ -88,10 +88,10 @@ def _replace_wildcard_host(url: str, host: str) -> str:
 
 def _print_accounts(overview: Overview, world_file: Path | None) -> None:
     initial = overview.initial_summary
-    lines = (
-        line for account in initial.accounts for line in _iter_account_lines(account, secrets=overview.show_secrets)
+    _print_section(
+        f"Accounts: {initial.count}",
+        (line for account in initial.accounts for line in _iter_account_lines(account, secrets=overview.show_secrets)),
     )
-    _print_section(f"Accounts: {initial.count}", lines)
     if not initial.count:
         print("  none, so nobody can sign in")
     if initial.count > len(initial.accounts):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -71,19 +72,25 @@ def _fetch_code(control: str, account: str) -> str:
     key = os.environ.get(_KEY_VARIABLE, "")
     if not key:
         raise InvalidUsage(f"the control API needs its key: set {_KEY_VARIABLE}")
-    content = msgspec.json.encode({"account": account})
-    call = RawRequest(method="POST", path="/control/v1/codes", content=content, content_type="application/json")
-    device = Device(client_identifier="ticketstub-code", product="Ticketstub")
-    with Plex(device=device) as client, wrap_value_errors("--control"):
-        control_api = client.at(control.rstrip("/").removesuffix("/control/v1"))
-        outcome = control_api.attempt(call, headers={"Authorization": f"Bearer {key}"})
+    call = RawRequest(
+        method="POST",
+        path="/control/v1/codes",
+        content=msgspec.json.encode({"account": account}),
+        content_type="application/json",
+    )
+    with (
+        Plex(device=Device(client_identifier="ticketstub-code", product="Ticketstub")) as client,
+        wrap_value_errors("--control"),
+    ):
+        outcome = client.at(control.rstrip("/").removesuffix("/control/v1")).attempt(
+            call, headers={"Authorization": f"Bearer {key}"}
+        )
     response = outcome.response
     if response is None:
         raise cast("Err", outcome).error
-    try:
+    reply: dict[str, str] = {}
+    with suppress(msgspec.DecodeError):
         reply = msgspec.json.decode(response.body, type=dict[str, str])
-    except msgspec.DecodeError:
-        reply = {}
     if response.status == 200 and "code" in reply:
         return sanitize_text(reply["code"])
     raise CommandError(f"the control API refused: {sanitize_text(str(reply.get('error', response.status)))}")

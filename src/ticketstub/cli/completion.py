@@ -33,15 +33,8 @@ def complete_profiles(_context: click.Context, _parameter: click.Parameter, inco
         return []
 
 
-def _show_script(context: click.Context, _parameter: click.Parameter, shell: str | None) -> None:
-    if shell:
-        print(_render_script(context, shell))
-        context.exit()
-
-
-def _install_script(context: click.Context, _parameter: click.Parameter, shell: str | None) -> None:
-    if not shell:
-        return
+def _install_script(context: click.Context, shell: str) -> str:
+    """Write the completion script and the line that loads it, and return what to tell the user."""
     if shell not in _INSTALL_PATHS:
         raise click.UsageError("add the output of --show-completion powershell to the file that $PROFILE names")
     script_path, startup, line = _INSTALL_PATHS[shell]
@@ -51,8 +44,7 @@ def _install_script(context: click.Context, _parameter: click.Parameter, shell: 
     line = line.format(script=script)
     if startup and line not in (content := startup_file.read_text("utf-8") if startup_file.exists() else ""):
         startup_file.write_text(f"{content.rstrip()}\n{line}\n".lstrip("\n"), "utf-8")
-    print(f"Completion for {shell} is installed, for new shells: {script}")
-    context.exit()
+    return f"Completion for {shell} is installed, for new shells: {script}"
 
 
 def _render_script(context: click.Context, shell: str) -> str:
@@ -64,9 +56,14 @@ def _render_script(context: click.Context, shell: str) -> str:
     return completion_class(context.command, {}, "ticketstub", COMPLETION_VARIABLE).source()
 
 
-def _make_option(
-    name: str, callback: Callable[[click.Context, click.Parameter, str | None], None], help_text: str
-) -> click.Option:
+def _make_option(name: str, make_text: Callable[[click.Context, str], str], help_text: str) -> click.Option:
+    """Create an option that prints a text for a shell, and ends the command."""
+
+    def print_text(context: click.Context, _parameter: click.Parameter, shell: str | None) -> None:
+        if shell:
+            print(make_text(context, shell))
+            context.exit()
+
     return click.Option(
         [name],
         type=click.Choice(["bash", "zsh", "fish", "powershell"]),
@@ -75,13 +72,13 @@ def _make_option(
         is_eager=True,
         expose_value=False,
         metavar="[SHELL]",
-        callback=callback,
+        callback=print_text,
         help=help_text,
     )
 
 
 show_completion_option = _make_option(
-    "--show-completion", _show_script, "Print the completion script, to read it or to install it yourself."
+    "--show-completion", _render_script, "Print the completion script, to read it or to install it yourself."
 )
 install_completion_option = _make_option(
     "--install-completion", _install_script, "Install completion for a shell; by default, for the current one."

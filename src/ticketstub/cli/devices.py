@@ -46,15 +46,15 @@ def remove(*, connection: ConnectionOptions, as_json: bool, device: str, yes: bo
     with open_client(connection) as client:
         selected = _find_device(client.devices.list(), device)
         is_this = _is_this_device(selected, client)
-        description = f"{formatting.format_device_name(selected)}{', THIS device' if is_this else ''}"
-        if not yes and not prompts.confirm(f"Remove {description} and end its tokens?"):
+        name = formatting.format_device_name(selected)
+        if not yes and not prompts.confirm(f"Remove {name}{', THIS device' if is_this else ''} and end its tokens?"):
             raise CommandError("nothing was removed")
         if selected.id is None:
             raise CommandError("plex.tv lists this device without an id, so it cannot be removed here")
         client.devices.remove(selected.id)
     output.print_result(
         {"removed": True, "device": formatting.model_to_json(selected), "this_device": is_this},
-        f"Removed: {formatting.format_device_name(selected)}",
+        f"Removed: {name}",
         as_json=as_json,
     )
     if is_this and not as_json:
@@ -75,6 +75,6 @@ def _find_device(candidates: Sequence[AuthorizedDevice], query: str) -> Authoriz
     if not matching:
         raise CommandError("the account has no such device", hint="ticketstub devices list")
     if len(matching) > 1:
-        ids = ", ".join(str(one.id) for one in matching)
-        raise InvalidUsage("several devices have this name", hint=f"use one of their ids: {ids}")
+        hint = f"use one of their ids: {', '.join(str(one.id) for one in matching)}"
+        raise InvalidUsage("several devices have this name", hint=hint)
     return matching[0]

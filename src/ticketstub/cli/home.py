@@ -72,8 +72,9 @@ def switch(
                 hint="choose another profile with --as NAME, or replace this one with --again",
             )
         store = sign_ins.choose_store(storage, entry)
-        switch_to = partial(client.switch_home_user, member, store=store, app=sign_ins.APP, profile=entry.profile)
-        switched = _switch_user(switch_to, member)
+        switched = _switch_user(
+            partial(client.switch_home_user, member, store=store, app=sign_ins.APP, profile=entry.profile), member
+        )
     state = cast("SignInState", switched.sign_in_state)
     output.print_result(
         {

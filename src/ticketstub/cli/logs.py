@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from ticketstub.cli import output
 from ticketstub.cli.errors import InvalidUsage
 from ticketstub.errors import sanitize_text
 from ticketstub.local_plex.redaction.known_secrets import HiddenSecret
@@ -28,22 +27,13 @@ if TYPE_CHECKING:
 _MAX_REASONS = 20
 
 
-class AccessLog:
-    """Prints a line for each answer: time, method, route, status, milliseconds. Output that is closed is ignored."""
-
-    def __init__(self) -> None:
-        out = output.create_console()
-        self._colours = out.color_system is not None and not out.no_color
-
-    def write(self, method: str, route: str, status: int, milliseconds: float, _request_id: str) -> None:
-        """Print the line of one answer."""
-        status_text = f"\x1b[{31 if status >= 400 else 32}m{status}\x1b[0m" if self._colours else str(status)
-        now = datetime.now().astimezone().strftime("%H:%M:%S")
-        with suppress(OSError, ValueError):
-            print(
-                f"{now}  {sanitize_text(method):<6} {sanitize_text(route)}  {status_text}  {milliseconds:.1f} ms",
-                flush=True,
-            )
+def print_answer(
+    use_colours: bool, method: str, route: str, status: int, milliseconds: float, _request_id: str
+) -> None:
+    """Print the line of one answer: time, method, route, status, milliseconds. Output that is closed is ignored."""
+    status_text = f"\x1b[{31 if status >= 400 else 32}m{status}\x1b[0m" if use_colours else str(status)
+    now = datetime.now().astimezone().strftime("%H:%M:%S")
+    _print_line(f"{now}  {sanitize_text(method):<6} {sanitize_text(route)}  {status_text}  {milliseconds:.1f} ms")
 
 
 class RunLog:
@@ -63,26 +53,37 @@ class RunLog:
 
     def log_answer(self, method: str, route: str, status: int, milliseconds: float, request_id: str) -> None:
         """Log an answer of the local Plex."""
-        fields = {"method": method, "route": route, "status": status, "milliseconds": round(milliseconds, 1)}
-        self._write_entry({"kind": "answer", **fields, "request_id": request_id}, f"{method} {route}  {status}")
+        self._write_entry(
+            {
+                "kind": "answer",
+                "method": method,
+                "route": route,
+                "status": status,
+                "milliseconds": round(milliseconds, 1),
+                "request_id": request_id,
+            },
+            f"{method} {route}  {status}",
+        )
 
     def log_connection(self, event: ConnectionEvent) -> None:
         """Log what happened to a connection to the proxy."""
-        fields = {"target": event.target, "outcome": event.outcome, "reason": event.reason or None}
         description = event.reason or event.target
-        self._write_entry({"kind": "connection", **fields}, f"{event.outcome}: {description}")
+        self._write_entry(
+            {"kind": "connection", "target": event.target, "outcome": event.outcome, "reason": event.reason or None},
+            f"{event.outcome}: {description}",
+        )
         if event.outcome in {"refused", "failed"}:
-            reason = description if event.outcome == "refused" else f"{event.target}: {description}"
-            self._refusal_reasons.setdefault(reason)
+            self._refusal_reasons.setdefault(
+                description if event.outcome == "refused" else f"{event.target}: {description}"
+            )
 
     def print_summary(self) -> None:
         """Print what was refused to standard error: many programs do not show the reason."""
-        reasons = list(self._refusal_reasons)
-        lines = [f"ticketstub run: {sanitize_text(reason)}" for reason in reasons[:_MAX_REASONS]]
-        if len(reasons) > _MAX_REASONS:
-            lines.append(f"ticketstub run: and {len(reasons) - _MAX_REASONS} more")
+        lines = [sanitize_text(reason) for reason in self._refusal_reasons]
+        if len(lines) > _MAX_REASONS:
+            lines[_MAX_REASONS:] = [f"and {len(lines) - _MAX_REASONS} more"]
         if lines and not self._verbose:
-            _print_to_stderr("\n".join(lines))
+            _print_line("\n".join(f"ticketstub run: {line}" for line in lines), sys.stderr)
 
     def _write_entry(self, fields: dict[str, object], line: str) -> None:
         now = datetime.now(UTC)
@@ -95,7 +96,7 @@ class RunLog:
                     self._record.write(json.dumps({"at": now.isoformat(timespec="milliseconds"), **scrubbed}) + "\n")
                     self._record.flush()
             if self._verbose:
-                _print_to_stderr(f"{now.astimezone().strftime('%H:%M:%S')}  {sanitize_text(line)}")
+                _print_line(f"{now.astimezone().strftime('%H:%M:%S')}  {sanitize_text(line)}", sys.stderr)
 
 
 @contextmanager
@@ -116,6 +117,6 @@ def open_run_log(file: Path | None, *, verbose: bool) -> Generator[RunLog]:
         log.print_summary()
 
 
-def _print_to_stderr(text: str) -> None:
+def _print_line(text: str, stream: TextIO | None = None) -> None:
     with suppress(OSError, ValueError):
-        print(text, file=sys.stderr, flush=True)
+        print(text, file=stream, flush=True)

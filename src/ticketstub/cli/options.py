@@ -91,30 +91,11 @@ profile = click.option(
     shell_complete=complete_profiles,
     help="Use the sign-in stored under this name; TICKETSTUB_TOKEN and standard input are then ignored.",
 )
-plex_tv = click.option(
-    "--plex-tv",
-    metavar="URL",
-    default="https://plex.tv",
-    envvar="TICKETSTUB_PLEX_TV",
-    show_envvar=True,
-    help="The address of plex.tv, or of a local Plex.",
-)
 as_json = click.option(
     "--json",
     "as_json",
     is_flag=True,
     help="Print JSON, also for errors (on standard error), with secrets as fingerprints.",
-)
-timeout = click.option(
-    "--timeout",
-    metavar="SECONDS",
-    type=float,
-    default=15.0,
-    callback=validate_seconds,
-    help="The time limit for the whole call.",
-)
-client_identifier = click.option(
-    "--client-identifier", metavar="TEXT", help="Send this client identifier instead of this installation's own."
 )
 print_token = click.option("--print-token", is_flag=True, help="Print only the token to standard output.")
 yes_to_print = click.option("--yes", is_flag=True, help="Print it even to a terminal.")
@@ -141,10 +122,26 @@ def pass_connection(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a command that calls Plex; the command receives `connection` and `as_json`."""
 
     @profile
-    @plex_tv
+    @click.option(
+        "--plex-tv",
+        metavar="URL",
+        default="https://plex.tv",
+        envvar="TICKETSTUB_PLEX_TV",
+        show_envvar=True,
+        help="The address of plex.tv, or of a local Plex.",
+    )
     @as_json
-    @timeout
-    @client_identifier
+    @click.option(
+        "--timeout",
+        metavar="SECONDS",
+        type=float,
+        default=15.0,
+        callback=validate_seconds,
+        help="The time limit for the whole call.",
+    )
+    @click.option(
+        "--client-identifier", metavar="TEXT", help="Send this client identifier instead of this installation's own."
+    )
     @wraps(command)
     def wrapper(
         *, profile: str | None, plex_tv: str, timeout: float, client_identifier: str | None, **arguments: object

@@ -40,8 +40,12 @@ def status(*, profile: str | None, as_json: bool) -> None:
         raise InvalidUsage(f"no sign-in is stored under the profile {profile}", hint="ticketstub status")
     token_in_environment = bool(os.environ.get(prompts.TOKEN_VARIABLE, "").strip())
     if as_json:
-        details = [_collect_details(stored) for stored in stored_sign_ins]
-        output.print_json({"profiles": details, "token_in_environment": token_in_environment})
+        output.print_json(
+            {
+                "profiles": [_collect_details(stored) for stored in stored_sign_ins],
+                "token_in_environment": token_in_environment,
+            }
+        )
         return
     for number, stored in enumerate(stored_sign_ins):
         if number:

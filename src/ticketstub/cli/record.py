@@ -34,8 +34,7 @@ _SECTIONS = "/library/sections"
 @click.option("--outside", is_flag=True, help="Allow an address outside private networks.")
 def record(*, url: str, folder: Path, paths: tuple[str, ...], outside: bool) -> None:
     """Record a real media server's answers, without secrets, for a local Plex to serve."""
-    invalid_paths = [path for path in paths if not path.startswith("/")]
-    if invalid_paths:
+    if invalid_paths := [path for path in paths if not path.startswith("/")]:
         raise InvalidUsage(f"a path must begin with a slash: {sanitize_text(invalid_paths[0])}")
     with explain_server_errors():
         from ticketstub.local_plex.content.recording import Recorder
@@ -98,7 +97,6 @@ async def _record_path(upstream: Upstream, recorder: Recorder, path: str) -> tup
 def _parse_section_keys(body: bytes) -> list[str]:
     """Return the keys of a media server's libraries."""
     try:
-        directories = json.loads(body)["MediaContainer"].get("Directory", [])
-        return [str(directory["key"]) for directory in directories]
+        return [str(directory["key"]) for directory in json.loads(body)["MediaContainer"].get("Directory", [])]
     except (ValueError, LookupError, TypeError, AttributeError):
         return []

@@ -188,13 +188,15 @@ def _find_upstream_proxy() -> UpstreamProxy | None:
 
 def _print_welcome(environ: dict[str, str]) -> None:
     """Explain this shell, and how another shell joins it."""
-    print("Ticketstub: in this shell plex.tv is a local stand-in, not Plex. Never type a real Plex password here.")
-    print(f"  To approve an app or enter a link code: {environ['TICKETSTUB_PLEX_TV']}/link")
+    lines = [
+        "Ticketstub: in this shell plex.tv is a local stand-in, not Plex. Never type a real Plex password here.",
+        f"  To approve an app or enter a link code: {environ['TICKETSTUB_PLEX_TV']}/link",
+    ]
     if environ.get("TICKETSTUB_CONTROL"):
-        print("  The control API, for tests: $TICKETSTUB_CONTROL, with the key in $TICKETSTUB_CONTROL_KEY")
+        lines.append("  The control API, for tests: $TICKETSTUB_CONTROL, with the key in $TICKETSTUB_CONTROL_KEY")
     if environ.get("TICKETSTUB_PROXY"):
-        print(f'  In another shell: eval "$(ticketstub env --ca {environ["TICKETSTUB_CA"]})"')
-    print("  To end it, exit this shell.", flush=True)
+        lines.append(f'  In another shell: eval "$(ticketstub env --ca {environ["TICKETSTUB_CA"]})"')
+    print(*lines, "  To end it, exit this shell.", sep="\n", flush=True)
 
 
 def _run_child(command: Sequence[str], environ: Mapping[str, str]) -> int:

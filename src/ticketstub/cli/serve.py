@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from functools import partial
 from ipaddress import ip_address
 from logging import NullHandler, getLogger
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ticketstub.cli import options
+from ticketstub.cli import options, output
 from ticketstub.cli.errors import InvalidUsage
 from ticketstub.cli.local_plex import create_controller, explain_server_errors, handle_signals, load_world
 from ticketstub.cli.options import CliCommand
@@ -151,7 +152,7 @@ def serve(
     with handle_signals(_STOP_SIGNALS, lambda number, _: received_signals.append(number)), explain_server_errors():
         from ticketstub.cli.banner import print_banner
         from ticketstub.cli.certificates import CertificateFolder
-        from ticketstub.cli.logs import AccessLog
+        from ticketstub.cli.logs import print_answer
         from ticketstub.local_plex.domain.overview import Overview
         from ticketstub.local_plex.listeners import TlsConfig, find_private_address
         from ticketstub.local_plex.local_plex import LocalPlex
@@ -161,8 +162,9 @@ def serve(
         loaded_world = load_world(world, demo=demo)
         if record and not any(server.upstream for server in loaded_world.media_servers):
             raise InvalidUsage("--record records upstream answers, but no media server of this world has an upstream")
+        out = output.create_console()
         log_answers = is_terminal(sys.stdout) if log is None else log
-        on_answer = AccessLog().write if log_answers else None
+        use_colours = out.color_system is not None and not out.no_color
         controller, control_listener = create_controller(_load_control_key(control), chaos, seed, control_port)
         certificate_folder = CertificateFolder(tls, os.environ) if tls else None
         tls_ports = (443, 80) if tls_port == 443 else (tls_port,)
@@ -174,7 +176,7 @@ def serve(
             reset=reset,
             host=host,
             port=port,
-            on_answer=on_answer,
+            on_answer=partial(print_answer, use_colours) if log_answers else None,
             record=record,
             advertise=advertise or (find_private_address(host) if tls else None),
             media_port=media_port,

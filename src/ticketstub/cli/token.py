@@ -180,10 +180,11 @@ def check(*, connection: ConnectionOptions, as_json: bool, server: str | None) -
         )
     except ValueError as error:
         raise InvalidUsage(str(error)) from None
-    if result.alive is None:
-        code, state = UNREACHABLE if result.unreachable else _EXIT_UNKNOWN, "unknown whether it is alive"
-    else:
-        code, state = (0, "alive") if result.alive else (_EXIT_DEAD, "dead")
+    code, state = {
+        True: (0, "alive"),
+        False: (_EXIT_DEAD, "dead"),
+        None: (UNREACHABLE if result.unreachable else _EXIT_UNKNOWN, "unknown whether it is alive"),
+    }[result.alive]
     output.print_result(
         {"checked": formatting.check_to_json(result), "exit_code": code},
         f"{_KIND_TITLES[result.kind]}: {state}",

@@ -68,6 +68,5 @@ def _call_libc(name: str, *arguments: int | bytes | None) -> None:
 
 
 def _raise_unsupported(error: OSError) -> NoReturn:
-    limit_reason = "their number is limited (user.max_user_namespaces)"
-    reason = limit_reason if error.errno == errno.ENOSPC else error.strerror
+    reason = error.strerror if error.errno != errno.ENOSPC else "their number is limited (user.max_user_namespaces)"
     raise InvalidUsage(f"this system does not let users create namespaces: {reason}", hint=_HINT) from None
