@@ -79,6 +79,7 @@ class DescribedCommand(Protocol):
     @property
     def arguments_type(self) -> type[msgspec.Struct]:
         """A struct with the members of its JSON object."""
+        ...
 
 
 def build_document(
