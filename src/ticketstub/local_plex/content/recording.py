@@ -25,7 +25,6 @@ from ticketstub.local_plex.content.replies import (
 from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.redaction.known_secrets import ARCHIVE_SIGNATURES, HiddenSecret, KnownSecrets
 from ticketstub.local_plex.redaction.scrubbing import Scrubber, is_secret_name
-from ticketstub.tokens import Secret
 
 _TEXT_EXTENSIONS = (".json", ".xml", ".html", ".txt", ".m3u8", ".svg", ".srt", ".vtt")
 _EXTENSIONS = {"application/xml": ".xml"} | {
@@ -43,11 +42,7 @@ _SECRET_FORM = re.compile(
 def find_secrets(value: object) -> list[str]:
     """Return the secrets in a world, or in a part of one."""
     secrets: list[str] = []
-
-    def collect(secret: Secret) -> None:
-        secrets.append(secret.reveal())
-
-    msgspec.to_builtins(value, enc_hook=collect)
+    msgspec.to_builtins(value, enc_hook=lambda secret: secrets.append(secret.reveal()))
     return secrets
 
 
