@@ -66,8 +66,10 @@ def print_banner(
         control_url = _replace_wildcard_host(plex.control_url, host)
         print(f"\nControl: {control_url}/control/v1, with the key in {sanitize_text(str(key_source))}")
     if tls:
-        ports = ", ".join(map(str, plex.more_ports))
-        print(f"\nhttps: on every port above, and for plex.tv also on {ports}, with Plex's names:")
+        print(
+            f"\nhttps: on every port above, and for plex.tv also on {', '.join(map(str, plex.more_ports))}, "
+            "with Plex's names:"
+        )
         output.print_fields(
             [("plex.tv", "and www., clients., app."), *((each.name, each.https_url) for each in plex.media_servers)]
         )

@@ -129,7 +129,7 @@ def report_error(error: CommandError | PlexError, *, as_json: bool) -> int:
     refusal = error.refusal
     status, plex_code = (refusal.status, refusal.code) if refusal else (None, None)
     if as_json:
-        fields: dict[str, object] = {
+        description = {
             "kind": type(refusal or error).__name__,
             "message": message,
             "hint": hint or None,
@@ -138,7 +138,7 @@ def report_error(error: CommandError | PlexError, *, as_json: bool) -> int:
             "exit_code": error.exit_code,
             **({"details": error.details} if error.details else {}),
         }
-        print(json.dumps({"error": fields}, indent=2), file=sys.stderr)
+        print(json.dumps({"error": description}, indent=2), file=sys.stderr)
         return error.exit_code
     from rich.text import Text
 

@@ -49,11 +49,15 @@ def load_world(file: Path | None, *, demo: bool) -> World:
 def explain_server_errors() -> Generator[None]:
     """Convert errors of the local Plex to errors of the command; a part that is not installed is named."""
     try:
+        from logging import NullHandler, getLogger
+
         from ticketstub.local_plex.control.http_api import KeyFileError
         from ticketstub.local_plex.http.server import ListenError, PortInUse
         from ticketstub.local_plex.storage.base import StoreConflict, StoreDamaged, StoreError
         from ticketstub.local_plex.storage.seal import InstanceKeysError
 
+        # Without a handler, Python prints the server library's warnings among the output.
+        getLogger("uvicorn").addHandler(NullHandler())
         try:
             yield
         except ListenError as error:

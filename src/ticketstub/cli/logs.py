@@ -32,8 +32,10 @@ def print_answer(
 ) -> None:
     """Print the line of one answer: time, method, route, status, milliseconds. Output that is closed is ignored."""
     status_text = f"\x1b[{31 if status >= 400 else 32}m{status}\x1b[0m" if use_colours else str(status)
-    now = datetime.now().astimezone().strftime("%H:%M:%S")
-    _print_line(f"{now}  {sanitize_text(method):<6} {sanitize_text(route)}  {status_text}  {milliseconds:.1f} ms")
+    _print_line(
+        f"{datetime.now().astimezone():%H:%M:%S}  {sanitize_text(method):<6} {sanitize_text(route)}"
+        f"  {status_text}  {milliseconds:.1f} ms"
+    )
 
 
 class RunLog:
@@ -96,7 +98,7 @@ class RunLog:
                     self._record.write(json.dumps({"at": now.isoformat(timespec="milliseconds"), **scrubbed}) + "\n")
                     self._record.flush()
             if self._verbose:
-                _print_line(f"{now.astimezone().strftime('%H:%M:%S')}  {sanitize_text(line)}", sys.stderr)
+                _print_line(f"{now.astimezone():%H:%M:%S}  {sanitize_text(line)}", sys.stderr)
 
 
 @contextmanager

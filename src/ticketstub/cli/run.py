@@ -92,8 +92,6 @@ def run(
     seed: int,
 ) -> int:
     """Run a program against a local Plex, which it takes for plex.tv. Without a program, run a shell."""
-    from logging import NullHandler, getLogger
-
     with explain_server_errors():
         import secrets
 
@@ -101,8 +99,6 @@ def run(
         from ticketstub.local_plex.local_plex import LocalPlex
         from ticketstub.tokens import Secret
 
-        # As in `serve`: without a handler, Python prints the server library's warnings among the program's output.
-        getLogger("uvicorn").addHandler(NullHandler())
         loaded_world = load_world(world, demo=world is None)
         key = Secret(secrets.token_urlsafe(32)) if control else None
         controller, control_listener = create_controller(key, chaos, seed)
@@ -226,8 +222,11 @@ def _run_child(command: Sequence[str], environ: Mapping[str, str]) -> int:
         except FileNotFoundError:
             raise CommandError(f"{sanitize_text(command[0])}: no such program", exit_code=_NOT_FOUND) from None
         except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "its arguments are invalid"
-            raise CommandError(f"{sanitize_text(command[0])} cannot be run: {why}", exit_code=_NOT_EXECUTABLE) from None
+            raise CommandError(
+                f"{sanitize_text(command[0])} cannot be run: "
+                f"{getattr(error, 'strerror', None) or 'its arguments are invalid'}",
+                exit_code=_NOT_EXECUTABLE,
+            ) from None
         for number in pending_signals:
             child.send_signal(number)
         # A signal that arrives just before the main thread blocks would be handled when the program ends.
@@ -242,12 +241,7 @@ def _run_child(command: Sequence[str], environ: Mapping[str, str]) -> int:
 def _is_in_foreground() -> bool:
     """Return whether a terminal sends its signals to the program too."""
     try:
-        terminal = os.open("/dev/tty", os.O_RDWR)
+        with Path("/dev/tty").open("rb") as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
     except OSError:
         return os.name == "nt"  # on Windows, Ctrl-C reaches all programs of the console
-    try:
-        return os.tcgetpgrp(terminal) == os.getpgrp()
-    except OSError:
-        return False
-    finally:
-        os.close(terminal)

@@ -11,7 +11,6 @@ import signal
 import sys
 from functools import partial
 from ipaddress import ip_address
-from logging import NullHandler, getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -157,8 +156,6 @@ def serve(
         from ticketstub.local_plex.listeners import TlsConfig, find_private_address
         from ticketstub.local_plex.local_plex import LocalPlex
 
-        # Without a handler, Python prints the server library's warnings among our output.
-        getLogger("uvicorn").addHandler(NullHandler())
         loaded_world = load_world(world, demo=demo)
         if record and not any(server.upstream for server in loaded_world.media_servers):
             raise InvalidUsage("--record records upstream answers, but no media server of this world has an upstream")
