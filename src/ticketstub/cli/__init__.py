@@ -1,7 +1,7 @@
 """The command `ticketstub`: one module for each noun.
 
-Rule: only this package prints. It contains no Plex logic, shows tokens as fingerprints and other secrets not at all,
-takes no secret as an option's value, and reports every failure as one clear sentence with an exit code from errors.py.
+Rule: only this package prints. It contains no Plex logic. It shows tokens as fingerprints and no other secrets, takes
+no secret as an option's value, and reports every failure as one sentence with an exit code from errors.py.
 A command imports what is slow to import only when it runs.
 """
 
@@ -15,7 +15,7 @@ def main() -> NoReturn:
     import os
     import sys
 
-    for descriptor in range(3):  # else the next socket would take the number of a closed standard stream
+    for descriptor in range(3):  # otherwise the next socket would get the number of a closed standard stream
         try:
             os.fstat(descriptor)
         except OSError:

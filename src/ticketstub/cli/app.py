@@ -1,9 +1,9 @@
-"""The application: the list of commands, and running one of them: arguments in, exit code out.
+"""The application: the list of commands, and `run_command`, which takes arguments and returns an exit code.
 
-Rule: listing the commands loads none of them, and running one loads no other. Whatever happens, the user sees a
-sentence and the shell an exit code from errors.py, never a traceback. An internal error shows only its type and its
-place in the code, because its message might contain a secret. Other distributions add commands by the entry point group
-`ticketstub.commands`, which is read for the list and for a name that is not in `COMMANDS`.
+Rule: listing the commands loads none of them, and running one loads no other. Every failure is reported as a sentence
+and an exit code from errors.py, never as a traceback. An internal error shows only its type and its place in the code,
+because its message might contain a secret. Other distributions add commands through the entry point group
+`ticketstub.commands`, which is read to list the commands and to find one that is not in `COMMANDS`.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ COMMANDS = {
     "openapi": ("serve", "Print the OpenAPI document of a local Plex."),
     "demo": ("demo", "Sign in to a local Plex in two ways and look around."),
 }
-"""Each command in the order of the list: its module in `ticketstub.cli`, and its line in the list, with which its own
-help begins (a test compares them)."""
+"""Each command, in the order of the help: its module in `ticketstub.cli`, and its description there, with which the
+command's own help begins (a test compares them)."""
 
 _ENTRY_POINT_GROUP = "ticketstub.commands"
 _QUOTED_VALUE = re.compile(r": '.*' is(?= not)", re.DOTALL)

@@ -58,7 +58,7 @@ class CertificateFolder:
             self.folder.chmod(0o755)  # independent of the umask
         existing = {name: (self.folder / name).read_bytes() for name in FILE_NAMES if (self.folder / name).exists()}
         ours = {name for name in (AUTHORITY_FILE, BUNDLE_FILE) if is_ticketstub_authority(existing.get(name, b""))}
-        # Java's file cannot be recognized; it is ours if another one is.
+        # Java's file does not show who wrote it: it counts as ours if another one is.
         foreign = [name for name in existing if name not in ours and not (name == TRUST_STORE_FILE and ours)]
         if foreign:
             raise CommandError(

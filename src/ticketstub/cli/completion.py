@@ -20,7 +20,7 @@ _INSTALL_PATHS = {
     "zsh": (".zfunc/_ticketstub", ".zshrc", "fpath+=~/.zfunc; autoload -Uz compinit; compinit"),
     "fish": (".config/fish/completions/ticketstub.fish", "", ""),
 }
-"""For each shell, in the home folder: the script, the startup file that gets a line, and that line."""
+"""For each shell: the script and the startup file, both in the home folder, and the line to add to the latter."""
 
 
 def complete_profiles(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:

@@ -1,10 +1,10 @@
 """`ticketstub env`: the environment variables of a run for another shell, for a file, or for containers.
 
-Rule: it starts and changes nothing; it prints the table of local_plex/intercept/variables.py in the reader's syntax.
-Inside `ticketstub run` it needs no options, and for containers nothing has to run.
+Rule: it starts and changes nothing; it prints the variables of local_plex/intercept/variables.py in the chosen syntax.
+Inside `ticketstub run` it needs no options. A Compose file can be printed without a run.
 
-The Compose file is complete, and lies beside the user's own file: Compose merges them. It is JSON, which is also YAML,
-so that no text of the user's can be read as anything else. The local Plex has a fixed address in its own network,
+The Compose file is complete; Compose merges it with the user's own file. It is written as JSON, which is also YAML, so
+that no value can be misread as YAML syntax. The local Plex has a fixed address in its own network,
 because the plex.direct names of its media servers contain that address.
 """
 
@@ -47,13 +47,13 @@ TLS_FOLDER = "/tls"
 """The folder of the trusted certificates, in both containers."""
 CONTROL_PORT = 8191
 MEDIA_PORT = 32400
-"""The port of the first media server for which the world has none: the one that real media servers use."""
+"""The port of the first media server that has none in the world: the default of Plex Media Server."""
 HEALTH_CHECK = (
     "import socket, ssl; "
     f"ssl.create_default_context(cafile='{TLS_FOLDER}/{AUTHORITY_FILE}').wrap_socket("
     "socket.create_connection(('127.0.0.1', 443), 3), server_hostname='plex.tv')"
 )
-"""A program that fails until the local Plex in its container answers: a TLS handshake, without a request."""
+"""A program that succeeds once the local Plex in its container accepts a TLS handshake; it sends no request."""
 _SERVICE_NAME = "ticketstub"
 _OPTIONAL_CONTROL_KEY = "${TICKETSTUB_CONTROL_KEY:-}"
 
@@ -83,7 +83,7 @@ _ASSIGNMENTS: dict[str, Callable[[str, str], str]] = {
     metavar="URL",
     envvar="TICKETSTUB_PROXY",
     show_envvar=True,
-    help="The proxy of the run; by default, the one of its --ca.",
+    help="The proxy of the run; by default, the one stored beside the --ca file.",
 )
 @click.option(
     "--ca",
@@ -91,7 +91,7 @@ _ASSIGNMENTS: dict[str, Callable[[str, str], str]] = {
     type=click.Path(path_type=Path),
     envvar="TICKETSTUB_CA",
     show_envvar=True,
-    help="The certificate authority of the run, as its shell shows it.",
+    help="The certificate authority of the run; `ticketstub run` prints its path.",
 )
 @click.option(
     "--world",
@@ -123,7 +123,7 @@ def env(
     if ca is None:
         raise InvalidUsage(
             "no run is named: add --ca FILE",
-            hint="start one with `ticketstub run`: its shell shows the option, and inside it none is needed",
+            hint="start one with `ticketstub run`, which prints the option; inside its shell, no option is needed",
         )
     if not ca.is_file():
         raise InvalidUsage(f"{ca}: no such file", hint="has that run ended?")

@@ -1,7 +1,7 @@
-"""How the command reports an error: one clear sentence and a hint on standard error, or JSON, and an exit code.
+"""Reporting errors: one sentence and a hint on standard error, or JSON there, and an exit code.
 
-Rule: no traceback, no text from Plex without `sanitize_text`, and no secret. Scripts depend on the exit codes: the
-meaning of a code never changes.
+Rule: no traceback, no secret, and text from Plex only through `sanitize_text`. The meaning of an exit code never
+changes: scripts depend on it.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def format_server_row(server: Resource) -> tuple[str, ...]:
 
 
 def format_device_name(device: AuthorizedDevice) -> str:
-    """Return the name of a device: `Workshop PC (Plex Web)`."""
+    """Return the name and product of a device: `Workshop PC (Plex Web)`."""
     name = device.name or device.device or "(no name)"
     return f"{name} ({device.product})" if device.product and device.product != name else name
 

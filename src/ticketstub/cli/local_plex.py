@@ -1,6 +1,6 @@
-"""What commands that start a local Plex share: loading its world, its controller, its errors, and signals.
+"""Shared by the commands that start a local Plex: the world, the controller, errors, and signals.
 
-Rule: nothing here starts a local Plex. Errors of the local Plex become errors of the command that say what to do.
+Rule: nothing here starts a local Plex. Its errors become `CommandError`s that say what to do.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def load_world(file: Path | None, *, demo: bool) -> World:
 
 @contextmanager
 def explain_server_errors() -> Generator[None]:
-    """Convert errors of the local Plex to errors of the command; a part that is not installed is named."""
+    """Convert errors of the local Plex, and a missing dependency, to `CommandError`s that say what to do."""
     try:
         from logging import NullHandler, getLogger
 

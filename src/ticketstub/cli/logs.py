@@ -1,7 +1,7 @@
 """Logs of `ticketstub serve` and `ticketstub run`: lines on the terminal, JSON lines in a file, and what was refused.
 
-Rule: a log contains hosts, methods, routes, statuses and times, and no secret. What a recording has no public address
-for is not written. `run` leaves the program's own output alone: it writes between its lines only if asked to.
+Rule: a log contains hosts, methods, routes, statuses and times, and no secret. An entry with a secret that cannot be
+replaced is left out of the file. `run` prints among the program's own output only with --verbose.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What commands are declared with: the Click classes, and the options that several commands share.
+"""Declaring commands: the Click classes, and the options that several commands share.
 
 Rule: no option takes a secret as its value, because every process on the machine can read a command line. Help texts
-fit any width, in a terminal and in a pipe; no name or sentence in them is cut off.
+wrap to any width, in a terminal and in a pipe; no name or sentence is cut off.
 """
 
 from __future__ import annotations

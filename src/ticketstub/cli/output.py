@@ -23,7 +23,7 @@ Fields = Iterable[tuple[str, str | None]]
 
 
 def get_version() -> str:
-    """Return the installed version, or `0` with a note if nothing is installed, as in a checkout."""
+    """Return the installed version; `0 (not installed)` in a checkout that is not installed."""
     from importlib import metadata
 
     try:
@@ -33,7 +33,7 @@ def get_version() -> str:
 
 
 def create_console(stream: TextIO | None = None, *, width: int | None = None) -> Console:
-    """Return a console on a stream that prints every text as it is; `width` replaces the terminal's width."""
+    """Return a console that prints text without markup, highlighting or wrapping; `width` replaces the terminal's."""
     from rich.console import Console
 
     return Console(file=stream or sys.stdout, width=width, markup=False, emoji=False, highlight=False, soft_wrap=True)
@@ -82,7 +82,7 @@ def print_records(
     empty_message: str,
     as_json: bool,
 ) -> None:
-    """Print a list of models as a table, or a message if it is empty; or as JSON, under this name."""
+    """Print a list of models as a table, or a message if it is empty. As JSON, it is an object with one key, `name`."""
     if as_json:
         from ticketstub.cli.formatting import model_to_json
 

@@ -161,7 +161,7 @@ def _sign_out(connection: ConnectionOptions, stored: StoredSignIn) -> None:
 
 
 def _sign_out_all(connection: ConnectionOptions, *, local: bool, yes: bool, as_json: bool) -> None:
-    """Sign out every program. What cannot be signed out stays stored, and does not stop the others."""
+    """Sign out every program. A sign-in that cannot be ended stays stored, and the others are still signed out."""
     stored_sign_ins = sign_ins.load_all()
     if stored_sign_ins:
         _confirm_sign_out(stored_sign_ins, local=local, yes=yes)

@@ -2,8 +2,8 @@
 
 Rule: secrets come from the environment, from standard input, or from a terminal without an echo, never from the command
 line. A token is read from a pipe, a socket or a file, never from a terminal or a device such as /dev/null. A pipe that
-ends without a token is an error; a pipe that stays open and silent is waited for, for a limited time. Questions go to
-standard error, so that standard output contains only results.
+ends without a token is an error; on one that stays open and silent, the command waits for a limited time. Questions go
+to standard error, so that standard output contains only results.
 """
 
 from __future__ import annotations

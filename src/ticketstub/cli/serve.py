@@ -1,7 +1,7 @@
-"""`ticketstub serve`: run a local Plex until it is stopped. `ticketstub openapi`: print what it answers.
+"""`ticketstub serve`: run a local Plex until it is stopped. `ticketstub openapi`: print its OpenAPI documents.
 
-Rule: all errors are reported before anything answers. SIGTERM and Ctrl-C end it with exit code 0, at any moment. It
-listens only on loopback and private addresses, with or without TLS, because it is a stand-in.
+Rule: a faulty option, world or database is reported before any port answers. SIGTERM and Ctrl-C end it with exit code
+0, at any moment. It listens only on loopback and private addresses, because it is a stand-in without real security.
 """
 
 from __future__ import annotations

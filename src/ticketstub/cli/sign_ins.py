@@ -148,8 +148,8 @@ def resume_client(connection: ConnectionOptions, stored: StoredSignIn) -> Genera
 def open_media_server(connection: ConnectionOptions, server: str) -> Generator[tuple[MediaServer, Token]]:
     """Yield a client for one media server, and its token.
 
-    Passing the server together with a given token vouches that the token belongs there. With a stored sign-in, the
-    token is the server's own, as plex.tv lists it.
+    A token that the user gives is sent to the server that the user names. With a stored sign-in, the token is the
+    server's own, as plex.tv lists it.
 
     Raises:
         CommandError: the account has no server at that address.

@@ -1,8 +1,8 @@
 """`ticketstub run --transparent`: Plex's names resolve to the local Plex for any program, without a proxy (Linux).
 
 Rule: the run has its own user, network and mount namespace, which no other process sees and which ends with the last
-program in it. Its only network is loopback. This needs no root if the system lets users create namespaces; if it does
-not, the error says so.
+program in it. Its only network is loopback. It needs no root, but a system that lets users create namespaces;
+otherwise the error says so.
 """
 
 from __future__ import annotations
