@@ -23,7 +23,7 @@ from tests.local_plex.family import IDS, TOKENS
 from tests.local_plex.test_auth_keys import Key
 from tests.local_plex.whole import FORM, HASH, PASSWORD, Whole
 from tests.security.stage import device_jwt, household, sign_in, token_in, transient
-from ticketstub.cli.logs import AccessLog
+from ticketstub.cli.logs import print_answer
 
 NEW_PASSWORD, WRONG_PASSWORD, FIRST_PASSWORD = "quiet-otter-31-cAnArY", "loud-heron-77-cAnArY", "small-finch-5-cAnArY"
 NEVER = "Never5_given_out_001"
@@ -201,7 +201,7 @@ class Left:
 @pytest.fixture(name="left")
 def _left(tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Iterator[Left]:
     caplog.set_level(logging.DEBUG)
-    plex = Watched(coded(), db=f"sqlite:///{tmp_path / 'plex.db'}", on_answer=AccessLog().write)
+    plex = Watched(coded(), db=f"sqlite:///{tmp_path / 'plex.db'}", on_answer=print_answer)
     plex.answers = []
     plex.clock.now = START
     with plex:
