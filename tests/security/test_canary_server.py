@@ -11,7 +11,9 @@ import base64
 import logging
 import re
 import sqlite3
+import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -201,7 +203,7 @@ class Left:
 @pytest.fixture(name="left")
 def _left(tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Iterator[Left]:
     caplog.set_level(logging.DEBUG)
-    plex = Watched(coded(), db=f"sqlite:///{tmp_path / 'plex.db'}", on_answer=print_answer)
+    plex = Watched(coded(), db=f"sqlite:///{tmp_path / 'plex.db'}", on_answer=partial(print_answer, sys.stdout.isatty()))
     plex.answers = []
     plex.clock.now = START
     with plex:
