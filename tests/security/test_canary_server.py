@@ -203,7 +203,9 @@ class Left:
 @pytest.fixture(name="left")
 def _left(tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Iterator[Left]:
     caplog.set_level(logging.DEBUG)
-    plex = Watched(coded(), db=f"sqlite:///{tmp_path / 'plex.db'}", on_answer=partial(print_answer, sys.stdout.isatty()))
+    plex = Watched(
+        coded(), db=f"sqlite:///{tmp_path / 'plex.db'}", on_answer=partial(print_answer, sys.stdout.isatty())
+    )
     plex.answers = []
     plex.clock.now = START
     with plex:
