@@ -22,9 +22,6 @@ OPENAPI_PATH = "/ticketstub/openapi.json"
 RateKind = Literal["poll", "switch", "nonce"]
 """What has a rate limit: polls of a PIN, an account's switches to Home users, a client's nonces."""
 
-MAX_SUBJECTS = 20_000
-"""The number of subjects that one rate limiter remembers: more than there can be valid PINs."""
-
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of the local Plex. Sizes are in bytes, times in seconds; all values are our choice.
@@ -73,10 +70,11 @@ class RateLimiter:
     Args:
         burst: how many requests may come at once.
         seconds_each: the time after which one more may come.
-        max_subjects: the number of subjects to remember; beyond it, the least recent one is forgotten.
+        max_subjects: the number of subjects to remember; beyond it, the least recent one is forgotten. The default is
+            more than there can be valid PINs.
     """
 
-    def __init__(self, burst: int, seconds_each: float, max_subjects: int = MAX_SUBJECTS) -> None:
+    def __init__(self, burst: int, seconds_each: float, max_subjects: int = 20_000) -> None:
         self._burst = burst
         self._seconds_each = seconds_each
         self._max_subjects = max_subjects

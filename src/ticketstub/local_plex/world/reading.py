@@ -16,10 +16,9 @@ import msgspec
 
 from ticketstub.errors import sanitize_text
 from ticketstub.local_plex.world import values
-from ticketstub.local_plex.world.values import InvalidValue, normalize_login
+from ticketstub.local_plex.world.values import InvalidValue, T, normalize_login
 
 P = TypeVar("P", bound="WorldTable")
-T = TypeVar("T")
 
 
 class FieldRule(msgspec.Struct, frozen=True):
@@ -113,10 +112,9 @@ class WorldReader:
         entries: dict[str, object] = {str(name): entry for name, entry in raw.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # each entry is checked
         fields, fault_count, values = get_fields(kind), len(self.faults), dict[str, Any]()
         for name in sorted(entries.keys() - fields.keys()):
+            reason = "is not a known key" + format_suggestion(name, fields)
             if name in kind.removed_keys:
                 reason = f"can no longer be chosen: it is always {kind.removed_keys[name]}"
-            else:
-                reason = "is not a known key" + format_suggestion(name, fields)
             self.add_fault(_join_path(path, sanitize_text(name)), reason)
         for name, field in fields.items():
             if name in entries:
@@ -158,13 +156,19 @@ def get_fields(kind: type[WorldTable]) -> dict[str, msgspec.structs.FieldInfo]:
 
 
 def _find_faults(kind: type[WorldTable], values: dict[str, Any]) -> Iterable[tuple[str, str]]:
-    for (key, other), reason in kind.conflicts.items():
-        if values.get(key) and values.get(other):
-            yield key, f"conflicts with {other}{reason}"
-    for (key, other), reason in kind.requirements.items():
-        if key in values and other not in values:
-            yield key, f"requires {other}{reason}"
-    yield from kind.find_faults(values)
+    return (
+        *(
+            (key, f"conflicts with {other}{reason}")
+            for (key, other), reason in kind.conflicts.items()
+            if values.get(key) and values.get(other)
+        ),
+        *(
+            (key, f"requires {other}{reason}")
+            for (key, other), reason in kind.requirements.items()
+            if key in values and other not in values
+        ),
+        *kind.find_faults(values),
+    )
 
 
 def _get_parent_path(path: str) -> str:

@@ -159,10 +159,8 @@ class WorldAccount(WorldTable, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         default_id, default_uuid = derive_ids(self.username)
-        _set_default(self, "id", default_id)
-        _set_default(self, "uuid", default_uuid)
-        _set_default(self, "title", self.friendly_name or self.username)
-        _set_default(self, "thumb", f"https://plex.tv/users/{self.uuid}/avatar?c={self.joined_at}")
+        _set_defaults(self, id=default_id, uuid=default_uuid, title=self.friendly_name or self.username)
+        _set_defaults(self, thumb=f"https://plex.tv/users/{self.uuid}/avatar?c={self.joined_at}")
 
     def code(self, at: float | None = None) -> str:
         """Return the verification code that an authenticator app shows. A local Plex accepts each code once.
@@ -276,7 +274,7 @@ class WorldMediaServer(WorldTable, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         # Plex's form (observed): the SHA-1 of an identifier and this text.
         digest = sha1(f"{self.name}- Plex Media Server".encode(), usedforsecurity=False)
-        _set_default(self, "machine_identifier", digest.hexdigest())
+        _set_defaults(self, machine_identifier=digest.hexdigest())
 
     @classmethod
     def find_faults(cls, values: dict[str, Any]) -> Iterable[tuple[str, str]]:
@@ -327,8 +325,7 @@ class WorldHome(WorldTable, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for managed in self.managed:
             default_id, default_uuid = derive_ids(f"home {self.name}/{managed.title}")
-            _set_default(managed, "id", default_id)
-            _set_default(managed, "uuid", default_uuid)
+            _set_defaults(managed, id=default_id, uuid=default_uuid)
 
     @property
     def id(self) -> int:
@@ -380,9 +377,8 @@ class World(WorldTable, frozen=True, kw_only=True):
             raise WorldError([f"{path} cannot be read: {error.strerror}"]) from None
         except UnicodeDecodeError as error:
             raise WorldError([f"not UTF-8 text: see byte {error.start}"]) from None
-        folder = Path(path).parent
         servers = tuple(
-            msgspec.structs.replace(server, replies=str(folder / server.replies)) if server.replies else server
+            msgspec.structs.replace(server, replies=server.replies and str(Path(path).parent / server.replies))
             for server in world.media_servers
         )
         missing = [
@@ -437,9 +433,10 @@ def derive_ids(name: str) -> tuple[int, str]:
     return 100_000_000 + int.from_bytes(digest[:8], "big") % 900_000_000, digest[8:16].hex()
 
 
-def _set_default(part: WorldTable, field: str, value: object) -> None:
-    if not getattr(part, field):
-        force_setattr(part, field, value)
+def _set_defaults(part: WorldTable, **defaults: object) -> None:
+    for field, value in defaults.items():
+        if not getattr(part, field):
+            force_setattr(part, field, value)
 
 
 def find_managed_users(homes: Iterable[WorldHome], title: str, home: str = "") -> list[WorldManaged]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_address
 from typing import TypeVar
@@ -24,10 +25,7 @@ MAX_HOME_SIZE = 15
 MAX_PASSWORD_BYTES = 1024
 """The length of the longest accepted password, in bytes."""
 
-_PHC = re.compile(
-    r"\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,4}),p=(\d{1,4})\$([A-Za-z0-9+/]{11,64})\$([A-Za-z0-9+/]{16,128})"
-)
-_match_token = re.compile(r"[A-Za-z0-9_-]{20}").fullmatch
+_PHC = r"\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,4}),p=(\d{1,4})\$([A-Za-z0-9+/]{11,64})\$([A-Za-z0-9+/]{16,128})"
 
 
 class InvalidValue(ValueError):
@@ -42,20 +40,19 @@ def normalize_login(login: str) -> str:
 
 def is_token_shaped(text: str) -> bool:
     """Return whether a text has the form of an account's or server's token: 20 characters of A-Z a-z 0-9 _ and -."""
-    return _match_token(text) is not None
+    return re.fullmatch("[A-Za-z0-9_-]{20}", text) is not None
 
 
 def find_hash_fault(stored: str) -> str | None:
     """Return why a password hash is not accepted, or `None`. A very costly one could stop the whole machine."""
-    match = _PHC.fullmatch(stored)
+    match = re.fullmatch(_PHC, stored)
     if match is None:
         return "must be an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$salt$hash)"
     memory, rounds, lanes = (int(number) for number in match.groups()[:3])
     if memory > 256 * 1024 or rounds > 20 or lanes > 4:
         return "costs too much: at most m=262144 (256 MiB), t=20, p=4"
-    if memory < 8 * lanes or not rounds or not lanes:
-        return "has parameters that argon2 does not allow"
-    return None
+    is_allowed = memory >= 8 * lanes and rounds and lanes
+    return None if is_allowed else "has parameters that argon2 does not allow"
 
 
 def parse_text(raw: object) -> str:
@@ -111,11 +108,8 @@ def parse_token(raw: object) -> Token:
 def parse_password(raw: object) -> Secret:
     """A password of up to 1024 bytes."""
     password = _require_type(raw, str, "text", ": put it in quotes")
-    try:
-        length = len(password.encode())
-    except UnicodeEncodeError:
-        raise InvalidValue("must be text that UTF-8 can encode") from None
-    _require(1 <= length <= MAX_PASSWORD_BYTES, f"must have 1 to {MAX_PASSWORD_BYTES} bytes")
+    encoded = _convert(str.encode, password, "must be text that UTF-8 can encode")
+    _require(1 <= len(encoded) <= MAX_PASSWORD_BYTES, f"must have 1 to {MAX_PASSWORD_BYTES} bytes")
     return Secret(password)
 
 
@@ -129,11 +123,8 @@ def parse_password_hash(raw: object) -> str:
 
 def parse_verification_secret(raw: object) -> Secret:
     """The secret of an authenticator app, in base 32; spaces, lower-case letters and missing padding are allowed."""
-    value = parse_text(raw)
-    try:
-        letters = normalize_secret(value)
-    except ValueError:
-        raise InvalidValue("must be base 32: letters A to Z and digits 2 to 7, none missing") from None
+    reason = "must be base 32: letters A to Z and digits 2 to 7, none missing"
+    letters = _convert(normalize_secret, parse_text(raw), reason)
     _require(len(letters) >= 16, "must have at least 16 characters")
     return Secret(letters)
 
@@ -155,11 +146,7 @@ def parse_url(raw: object) -> str:
 
 def parse_ip_address(raw: object) -> str:
     """An IP address."""
-    value = parse_text(raw)
-    try:
-        return str(ip_address(value))
-    except ValueError:
-        raise InvalidValue("must be an IP address; for a host name, use uri") from None
+    return str(_convert(ip_address, parse_text(raw), "must be an IP address; for a host name, use uri"))
 
 
 def parse_passcode(raw: object) -> Secret:
@@ -180,11 +167,7 @@ def parse_base_url(raw: object) -> str:
 
 def parse_foreign_token(raw: object) -> Token:
     """The token of a real server: any text that can be sent in a header."""
-    value = parse_text(raw)
-    try:
-        return Token(value)
-    except ValueError:
-        raise InvalidValue("is not a token") from None
+    return _convert(Token, parse_text(raw), "is not a token")
 
 
 parse_machine_identifier = partial(_match_pattern, r"[0-9a-f]{40}", "must be exactly 40 characters of 0-9 and a-f")
@@ -202,6 +185,13 @@ parse_port = partial(parse_integer, 1, 65535)
 def _require(condition: object, reason: str) -> None:
     if not condition:
         raise InvalidValue(reason)
+
+
+def _convert(function: Callable[[str], T], text: str, reason: str) -> T:
+    try:
+        return function(text)
+    except ValueError:
+        raise InvalidValue(reason) from None
 
 
 def _require_type(raw: object, kind: type[T], name: str, advice: str = "") -> T:
