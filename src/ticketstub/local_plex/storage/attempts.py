@@ -124,7 +124,6 @@ class AttemptRepository(Repository):
         tally, result = update(before)
         if tally != before:
             limit = ATTEMPT_LIMITS[kind]
-            expires_at = max(now + limit.retention_seconds, tally.until)
             transaction.execute(
                 """
                 INSERT INTO attempt (kind, subject, tally, forgotten_at) VALUES (?1, ?2, ?3, ?4)
@@ -133,7 +132,7 @@ class AttemptRepository(Repository):
                 kind,
                 subject,
                 msgspec.json.encode(tally),
-                None if is_exhausted(limit, tally) else expires_at,
+                None if is_exhausted(limit, tally) else max(now + limit.retention_seconds, tally.until),
             )
         return result
 
@@ -167,11 +166,10 @@ def reserve_attempt(limit: AttemptLimit, tally: Tally, now: int) -> tuple[Tally,
         return tally, wait
     oldest = now - max(window.seconds for window in limit.windows)
     times = (*(at for at in tally.times if at > oldest), now)
-    updated = Tally(times=times, total=tally.total + 1, locks=tally.locks, until=tally.until)
+    locks, until = tally.locks, tally.until
     if limit.lock_seconds and _compute_wait(limit, times, now) is not None:
-        seconds = min(limit.lock_seconds << min(tally.locks, 30), limit.max_lock_seconds)
-        updated = msgspec.structs.replace(updated, locks=tally.locks + 1, until=now + seconds)
-    return updated, None
+        locks, until = locks + 1, now + min(limit.lock_seconds << min(locks, 30), limit.max_lock_seconds)
+    return Tally(times=times, total=tally.total + 1, locks=locks, until=until), None
 
 
 def release_attempt(tally: Tally, at: int, now: int) -> Tally:

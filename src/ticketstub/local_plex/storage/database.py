@@ -54,8 +54,11 @@ class Transaction:
 
     def fetch_value(self, kind: type[T], statement: str, *values: object) -> T | None:  # noqa: ARG002
         """Return the first column of the first row, or `None`. `kind` is the column's type, for the type checker."""
-        row = self.fetch_one(statement, *values)
-        return cast("T", row[0]) if row else None
+        return next((cast("T", row[0]) for row in self.fetch_all(statement, *values)), None)
+
+    def fetch_decoded(self, decode: Callable[[SqlRow], T], statement: str, *values: object) -> T | None:
+        """Return what `decode` makes of the first row, or `None`."""
+        return next(map(decode, self.fetch_all(statement, *values)), None)
 
     def has_row(self, statement: str, *values: object) -> bool:
         """Return whether the statement has a result."""
@@ -170,7 +173,7 @@ class ThreadWriter:
                 group.append(self._queue.get())
             jobs = [job for job in group if job is not None]
             is_running = len(jobs) == len(group)
-            outcomes = self._run_batch([work for work, _ in jobs])
+            outcomes = self._run_batch([work for work, _ in jobs]) if jobs else []
             for (_, future), outcome in zip(jobs, outcomes, strict=True):
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nothing waits for the outcome
                     future.get_loop().call_soon_threadsafe(_resolve, future, outcome)
@@ -178,8 +181,6 @@ class ThreadWriter:
 
     def _run_batch(self, jobs: Sequence[Job[Any]]) -> list[Any]:
         """Run the jobs and commit."""
-        if not jobs:
-            return []
         try:
             self._connection = self._connection or self._connect()
             return _commit_together(self._connection, jobs)

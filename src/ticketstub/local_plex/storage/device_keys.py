@@ -134,8 +134,13 @@ class DeviceKeyRepository(Repository):
         )
         if row is None:
             return None
-        account = self._reader.decode_account(row[4:])
-        return DeviceKeyRow(kid=row[0], jwk=row[1], account=account, device_id=row[2], client_identifier=row[3])
+        return DeviceKeyRow(
+            kid=row[0],
+            jwk=row[1],
+            account=self._reader.decode_account(row[4:]),
+            device_id=row[2],
+            client_identifier=row[3],
+        )
 
     @transactional
     def add_nonce(
@@ -249,22 +254,22 @@ class DeviceKeyRepository(Repository):
 
     async def list_signing_keys(self, since: int) -> tuple[SigningKeyRow, ...]:
         """Return the current key and those replaced after `since`, the newest last, without revoked ones."""
-        rows = self._reader.fetch_all(
-            """
-            SELECT kid, sealed, jwk, created_at FROM signing_key
-            WHERE revoked_at IS NULL AND (replaced_at IS NULL OR replaced_at > ?1) ORDER BY number
-            """,
-            since,
+        return tuple(
+            SigningKeyRow(kid=row[0], sealed=row[1], jwk=row[2], created_at=row[3])
+            for row in self._reader.fetch_all(
+                """
+                SELECT kid, sealed, jwk, created_at FROM signing_key
+                WHERE revoked_at IS NULL AND (replaced_at IS NULL OR replaced_at > ?1) ORDER BY number
+                """,
+                since,
+            )
         )
-        return tuple(SigningKeyRow(kid=row[0], sealed=row[1], jwk=row[2], created_at=row[3]) for row in rows)
 
     @transactional
     def add_signing_key(self, transaction: Transaction, key: SigningKeyRow, *, replaced_kid: str | None) -> bool:
         """Add the key that signs from now on; `False` if the current one is not `replaced_kid`."""
-        current_kid = transaction.fetch_value(
-            str, "SELECT kid FROM signing_key WHERE replaced_at IS NULL AND revoked_at IS NULL"
-        )
-        transaction.require(current_kid == replaced_kid)
+        select_current = "SELECT kid FROM signing_key WHERE replaced_at IS NULL AND revoked_at IS NULL"
+        transaction.require(transaction.fetch_value(str, select_current) == replaced_kid)
         transaction.execute("UPDATE signing_key SET replaced_at = ?1 WHERE replaced_at IS NULL", key.created_at)
         return transaction.execute(
             "INSERT INTO signing_key (kid, sealed, jwk, created_at) VALUES (?1, ?2, ?3, ?4)",

@@ -33,20 +33,6 @@ class DeviceRepository(Repository):
     async def list_devices(self, account_id: int, now: int) -> tuple[RegisteredDevice, ...]:
         """Return an account's devices in the order of their first sign-in."""
         # JWTs are stored as digests only, so they cannot be listed.
-        rows = self._reader.fetch_all(
-            """
-            SELECT id, created_at, last_seen_at, (
-                SELECT sealed FROM token AS t
-                WHERE t.device_id = d.id AND t.kind <> 'jwt' AND t.revoked_at IS NULL
-                    AND (t.expires_at IS NULL OR t.expires_at > ?2)
-                ORDER BY t.created_at DESC, t.digest LIMIT 1
-            ), client_identifier, product, version, platform, platform_version, device, name, model, vendor, provides,
-                screen_resolution, address
-            FROM device AS d WHERE account_id = ?1 ORDER BY id
-            """,
-            account_id,
-            now,
-        )
         return tuple(
             RegisteredDevice(
                 id=row[0],
@@ -55,7 +41,20 @@ class DeviceRepository(Repository):
                 sealed_token=row[3] or None,
                 client=DeviceRow(**dict(zip(DeviceRow.__struct_fields__, row[4:], strict=True))),
             )
-            for row in rows
+            for row in self._reader.fetch_all(
+                """
+                SELECT id, created_at, last_seen_at, (
+                    SELECT sealed FROM token AS t
+                    WHERE t.device_id = d.id AND t.kind <> 'jwt' AND t.revoked_at IS NULL
+                        AND (t.expires_at IS NULL OR t.expires_at > ?2)
+                    ORDER BY t.created_at DESC, t.digest LIMIT 1
+                ), client_identifier, product, version, platform, platform_version, device, name, model, vendor,
+                    provides, screen_resolution, address
+                FROM device AS d WHERE account_id = ?1 ORDER BY id
+                """,
+                account_id,
+                now,
+            )
         )
 
     @transactional

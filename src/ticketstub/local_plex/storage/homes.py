@@ -86,11 +86,15 @@ class HomeRepository(Repository):
         if not rows:
             return None
         home_id, name, admin_id = rows[0][6:9]
-        members = tuple(
-            MemberRow(account=self._reader.decode_account(row[:6]), is_admin=row[0] == admin_id, changed_at=row[9])
-            for row in rows
+        return HomeRow(
+            id=home_id,
+            name=name,
+            admin_id=admin_id,
+            members=tuple(
+                MemberRow(account=self._reader.decode_account(row[:6]), is_admin=row[0] == admin_id, changed_at=row[9])
+                for row in rows
+            ),
         )
-        return HomeRow(id=home_id, name=name, admin_id=admin_id, members=members)
 
     async def get_passcode_hash(self, account_id: int) -> str | None:
         """Return the hash of an account's passcode."""
@@ -258,10 +262,9 @@ class HomeRepository(Repository):
 
     async def list_invitations(self, account_id: int, *, sent: bool) -> tuple[InvitationRow, ...]:
         """Return the pending invitations to an account, or those that it sent."""
-        rows = self._reader.fetch_all(_SELECT_SENT if sent else _SELECT_RECEIVED, account_id)
         return tuple(
             InvitationRow(id=row[0], created_at=row[1], other_account=self._reader.decode_account(row[2:]))
-            for row in rows
+            for row in self._reader.fetch_all(_SELECT_SENT if sent else _SELECT_RECEIVED, account_id)
         )
 
     @transactional
@@ -285,7 +288,9 @@ def get_passcode_hash(statements: Transaction, account_id: int) -> str | None:
 
 def can_switch(transaction: Transaction, caller_id: int, account_id: int, passcode_hash: str | None) -> bool:
     """Return whether two accounts share a Home, and `passcode_hash` is still the hash of the passcode."""
-    share_home = caller_id == account_id or transaction.has_row(
+    if get_passcode_hash(transaction, account_id) != passcode_hash:
+        return False
+    return caller_id == account_id or transaction.has_row(
         """
         SELECT 1 FROM home_member AS one JOIN home_member AS other ON other.home_id = one.home_id
         JOIN account AS a ON a.id = other.account_id
@@ -295,7 +300,6 @@ def can_switch(transaction: Transaction, caller_id: int, account_id: int, passco
         caller_id,
         account_id,
     )
-    return share_home and get_passcode_hash(transaction, account_id) == passcode_hash
 
 
 def set_passcode_hash(transaction: Transaction, account_id: int, passcode_hash: str) -> None:
@@ -355,8 +359,8 @@ def ensure_admin_home(transaction: Transaction, home: HomeRow, now: int) -> int:
     )
     if home_id is not None:
         return home_id
-    transaction.require(transaction.execute(INSERT_HOME, home.id, home.name, home.admin_id))
-    transaction.require(add_member(transaction, home.admin_id, home.id, guest=False, now=now))
+    is_created = transaction.execute(INSERT_HOME, home.id, home.name, home.admin_id)
+    transaction.require(is_created and add_member(transaction, home.admin_id, home.id, guest=False, now=now))
     return home.id
 
 

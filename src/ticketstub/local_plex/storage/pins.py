@@ -16,9 +16,6 @@ from ticketstub.local_plex.storage.base import DeviceRow, Row
 from ticketstub.local_plex.storage.database import Repository, SqlRow, Transaction, transactional
 from ticketstub.local_plex.storage.devices import upsert_device
 
-CreateResult = Literal["made", "taken", "full"]
-"""The result of creating a PIN: `taken` if another PIN has its id or code, `full` if there are too many."""
-
 
 class PinRow(Row, frozen=True, kw_only=True):
     """A PIN that has not expired.
@@ -58,8 +55,13 @@ class PinRepository(Repository):
     """Operations on PINs."""
 
     @transactional
-    def create(self, transaction: Transaction, pin: PinRow, max_pins: int) -> CreateResult:
-        """Store a new PIN unless `max_pins` are valid. Unless it returns `"made"`, the PIN is not stored."""
+    def create(self, transaction: Transaction, pin: PinRow, max_pins: int) -> Literal["made", "taken", "full"]:
+        """Store a new PIN.
+
+        Returns:
+            `"made"`; or, with nothing stored, `"taken"` if another PIN has its id or code, or `"full"` if there are
+            `max_pins` valid PINs.
+        """
         now = pin.created_at
         transaction.execute("DELETE FROM pin WHERE id IN (SELECT id FROM pin WHERE expires_at <= ?1 LIMIT 100)", now)
         if transaction.fetch_all("SELECT count(*) FROM pin WHERE expires_at > ?1", now)[0][0] >= max_pins:
@@ -84,13 +86,11 @@ class PinRepository(Repository):
 
     async def find(self, pin_id: int, now: int) -> PinRow | None:
         """Return the PIN of this id unless it has expired."""
-        row = self._reader.fetch_one(_SELECT_BY_ID, pin_id, now)
-        return _decode_pin(row) if row else None
+        return self._reader.fetch_decoded(_decode_pin, _SELECT_BY_ID, pin_id, now)
 
     async def find_by_code(self, code: str, now: int) -> PinRow | None:
         """Return the PIN of this code, also if it is linked or denied, unless it has expired."""
-        row = self._reader.fetch_one(_SELECT_BY_CODE, code, now)
-        return _decode_pin(row) if row else None
+        return self._reader.fetch_decoded(_decode_pin, _SELECT_BY_CODE, code, now)
 
     @transactional
     def link(

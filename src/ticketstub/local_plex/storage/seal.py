@@ -23,7 +23,6 @@ VERIFICATION_PURPOSE = b"verification"
 
 _SECRET_BYTES = 32
 _NONCE_BYTES = 12
-_MAX_FILE_BYTES = 4096
 
 
 class InstanceKeysError(Exception):
@@ -68,7 +67,14 @@ class InstanceKeys:
         """
         path = Path(f"{database}.key")
         try:
-            return cls(_read_key_file(path))
+            secret = private_files.read(path, 4096)
+            if len(secret) != _SECRET_BYTES:
+                raise InstanceKeysError(f"{path} is damaged: it has {len(secret)} bytes instead of {_SECRET_BYTES}")
+            return cls(secret)
+        except private_files.UnsafePermissionsError as error:
+            raise InstanceKeysError(f"{path} {error}: run chmod 600 on it, or delete it and the database") from None
+        except private_files.UnsafeFileError as error:
+            raise InstanceKeysError(f"{path} {error}") from None
         except FileNotFoundError:
             if not is_reset and Path(database).exists() and Path(database).stat().st_size:
                 raise InstanceKeysError(
@@ -121,15 +127,3 @@ class InstanceKeys:
     def generate_token() -> str:
         """Generate an account's or server's token: 20 characters of A-Z a-z 0-9 _ and - (observed), 120 random bits."""
         return secrets.token_urlsafe(15)
-
-
-def _read_key_file(path: Path) -> bytes:
-    try:
-        secret = private_files.read(path, _MAX_FILE_BYTES)
-    except private_files.UnsafePermissionsError as error:
-        raise InstanceKeysError(f"{path} {error}: run chmod 600 on it, or delete it and the database") from None
-    except private_files.UnsafeFileError as error:
-        raise InstanceKeysError(f"{path} {error}") from None
-    if len(secret) != _SECRET_BYTES:
-        raise InstanceKeysError(f"{path} is damaged: it has {len(secret)} bytes instead of {_SECRET_BYTES}")
-    return secret

@@ -69,15 +69,14 @@ async def seed(store: SqliteStore, world: World, keys: InstanceKeys, hash_passwo
     await store.run_in_transaction(lambda transaction: _Seeder(transaction, keys, hash_password, now).add(world))
 
 
-class _Seeder:
-    """Adds one world to a store, inside a transaction."""
+class _Seeder(msgspec.Struct):
+    """Adds one world to a store, inside a transaction. `ids` contains the accounts' ids by user name."""
 
-    def __init__(self, transaction: Transaction, keys: InstanceKeys, hash_password: HashFunction, now: int) -> None:
-        self._transaction = transaction
-        self._keys = keys
-        self._hash_password = hash_password
-        self._now = now
-        self._ids: dict[str, int] = {}
+    transaction: Transaction
+    keys: InstanceKeys
+    hash_password: HashFunction
+    now: int
+    ids: dict[str, int] = {}
 
     def add(self, world: World) -> None:
         """Add what is new."""
@@ -92,14 +91,14 @@ class _Seeder:
                 self._add_share(server, share, world.homes)
 
     def _account_id(self, username: str) -> int:
-        return self._ids[normalize_login(username)]
+        return self.ids[normalize_login(username)]
 
     def _add_account(self, account: WorldAccount) -> None:
         name = normalize_login(account.username)
-        known = self._transaction.fetch_value(
+        known = self.transaction.fetch_value(
             int, "SELECT account_id FROM login WHERE name = ?1 AND is_username = 1", name
         )
-        account_id = self._ids[name] = known or account.id
+        account_id = self.ids[name] = known or account.id
         if known is None:
             self._add_new_account(account)
         if account.token:
@@ -110,19 +109,19 @@ class _Seeder:
         new = AccountRow(
             id=account.id,
             record=build_account_record(account),
-            password_hash=self._hash_password(account.password) if account.password else account.password_hash,
-            sealed_verification=self._keys.seal(secret.reveal(), VERIFICATION_PURPOSE) if secret else None,
+            password_hash=self.hash_password(account.password) if account.password else account.password_hash,
+            sealed_verification=self.keys.seal(secret.reveal(), VERIFICATION_PURPOSE) if secret else None,
             email_only_auth=account.email_only_auth,
             disabled=account.disabled,
         )
         try:
-            insert_account(self._transaction, new, self._now)
+            insert_account(self.transaction, new, self.now)
         except sqlite3.IntegrityError:
             raise StoreConflict(
                 f'the id or e-mail address of "{account.username}" belongs to another account of this database'
             ) from None
         if account.passcode is not None:
-            set_passcode_hash(self._transaction, account.id, self._hash_password(account.passcode))
+            set_passcode_hash(self.transaction, account.id, self.hash_password(account.passcode))
 
     def _add_token(
         self,
@@ -134,22 +133,22 @@ class _Seeder:
         machine_identifier: str | None = None,
     ) -> bytes:
         """Add a token unless it exists for the same account and server; `None` adds a random one."""
-        text = token.reveal() if token else self._keys.generate_token()
-        digest = self._keys.digest(text)
-        self._transaction.execute(
+        text = token.reveal() if token else self.keys.generate_token()
+        digest = self.keys.digest(text)
+        self.transaction.execute(
             """
             INSERT INTO token (digest, sealed, kind, account_id, device_id, machine_identifier, created_at)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (digest) DO NOTHING
             """,
             digest,
-            self._keys.seal(text),
+            self.keys.seal(text),
             kind,
             account_id,
             device_id,
             machine_identifier,
-            self._now,
+            self.now,
         )
-        if not self._transaction.has_row(
+        if not self.transaction.has_row(
             "SELECT 1 FROM token WHERE digest = ?1 AND kind = ?2 AND account_id = ?3 AND machine_identifier IS ?4",
             digest,
             kind,
@@ -170,7 +169,7 @@ class _Seeder:
             )
             for source in server.sources
         )
-        if not self._transaction.execute(
+        if not self.transaction.execute(
             """
             INSERT INTO media_server (machine_identifier, owner_id, name, port, version, errors, platform,
                 platform_version, created_at, sources)
@@ -184,35 +183,34 @@ class _Seeder:
             server.errors,
             server.platform,
             server.platform_version,
-            self._now,
+            self.now,
             msgspec.json.encode(sources),
         ):
-            (stored,) = self._transaction.require_row(
+            (stored,) = self.transaction.require_row(
                 "SELECT sources FROM media_server WHERE machine_identifier = ?1", machine_identifier
             )
             known = msgspec.json.decode(stored, type=tuple[SourceRow, ...])
             names = {source.identifier for source in known}
             if missing := tuple(source for source in sources if source.identifier not in names):
-                self._transaction.execute(
+                self.transaction.execute(
                     "UPDATE media_server SET sources = ?2 WHERE machine_identifier = ?1",
                     machine_identifier,
                     msgspec.json.encode(known + missing),
                 )
-        if owner_id is not None and self._transaction.fetch_one(SELECT_IS_OWNER, machine_identifier, owner_id):
+        if owner_id is not None and self.transaction.fetch_one(SELECT_IS_OWNER, machine_identifier, owner_id):
             self._add_server_identity(server, owner_id)
 
     def _add_server_identity(self, server: WorldMediaServer, owner_id: int) -> None:
         """Add a media server's device and token. A token of the world is added even if the server has another one."""
-        machine_identifier = server.machine_identifier
-        device_id = self._transaction.fetch_value(int, SELECT_DEVICE, owner_id, machine_identifier)
+        device_id = self.transaction.fetch_value(int, SELECT_DEVICE, owner_id, server.machine_identifier)
         if device_id is None:
-            if not self._transaction.has_row("SELECT 1 FROM account WHERE id = ?1 AND disabled_at IS NULL", owner_id):
+            if not self.transaction.has_row("SELECT 1 FROM account WHERE id = ?1 AND disabled_at IS NULL", owner_id):
                 return
-            device_id = upsert_device(self._transaction, owner_id, build_server_device(server), self._now)
+            device_id = upsert_device(self.transaction, owner_id, build_server_device(server), self.now)
         elif server.token is None:
             return
-        owner_label = f'the media server of "{server.owner}"'
-        self._add_token(server.token, "server", owner_id, owner_label, device_id, machine_identifier)
+        label = f'the media server of "{server.owner}"'
+        self._add_token(server.token, "server", owner_id, label, device_id, server.machine_identifier)
 
     def _add_share(self, server: WorldMediaServer, share: WorldShare, homes: tuple[WorldHome, ...]) -> None:
         """Add a share unless it exists or the server has another owner. A token of the world is always set."""
@@ -222,36 +220,37 @@ class _Seeder:
             else self._account_id(share.account),
             server.machine_identifier,
         )
-        select_share = "SELECT 1 FROM share WHERE account_id = ?1 AND machine_identifier = ?2"
-        is_new = share.token is not None or not self._transaction.has_row(select_share, *pair)
-        if is_new and self._transaction.has_row(SELECT_IS_OWNER, pair[1], self._account_id(server.owner)):
-            owner_label = f'"{share.account or share.managed}"'
-            digest = self._add_token(share.token, "server_share", pair[0], owner_label, machine_identifier=pair[1])
-            self._transaction.execute(UPSERT_SHARE, *pair, digest)
+        is_new = share.token is not None or not self.transaction.has_row(
+            "SELECT 1 FROM share WHERE account_id = ?1 AND machine_identifier = ?2", *pair
+        )
+        if is_new and self.transaction.has_row(SELECT_IS_OWNER, pair[1], self._account_id(server.owner)):
+            label = f'"{share.account or share.managed}"'
+            digest = self._add_token(share.token, "server_share", pair[0], label, machine_identifier=pair[1])
+            self.transaction.execute(UPSERT_SHARE, *pair, digest)
 
     def _add_home(self, home: WorldHome) -> None:
         admin_id = self._account_id(home.admin)
-        if self._transaction.execute(INSERT_HOME, home.id, home.name, admin_id):
+        if self.transaction.execute(INSERT_HOME, home.id, home.name, admin_id):
             self._add_member(admin_id, home, guest=False)
         for member in home.members:
             self._add_member(self._account_id(member.account), home, guest=member.guest)
         for managed in home.managed:
             self._add_managed_user(managed, home)
-        update_member_records(self._transaction, home.id)
+        update_member_records(self.transaction, home.id)
 
     def _add_member(self, account_id: int, home: WorldHome, *, guest: bool) -> None:
         """Make an account a member unless it is, or has been, a member of any Home."""
-        if not self._transaction.has_row("SELECT 1 FROM home_member WHERE account_id = ?1", account_id):
-            add_member(self._transaction, account_id, home.id, guest=guest, now=self._now)
+        if not self.transaction.has_row("SELECT 1 FROM home_member WHERE account_id = ?1", account_id):
+            add_member(self.transaction, account_id, home.id, guest=guest, now=self.now)
 
     def _add_managed_user(self, managed: WorldManaged, home: WorldHome) -> None:
-        known = self._transaction.fetch_one(
+        known = self.transaction.fetch_one(
             "SELECT json_extract(CAST(record AS TEXT), '$.restricted') FROM account WHERE id = ?1", managed.id
         )
         if known is None:
             new = AccountRow(id=managed.id, record=build_managed_record(managed))
-            if add_managed_user(self._transaction, home.id, new, self._now) and managed.passcode is not None:
-                set_passcode_hash(self._transaction, managed.id, self._hash_password(managed.passcode))
+            if add_managed_user(self.transaction, home.id, new, self.now) and managed.passcode is not None:
+                set_passcode_hash(self.transaction, managed.id, self.hash_password(managed.passcode))
         elif not known[0]:
             raise StoreConflict(f'the id of a managed user of "{home.name}" is another account\'s in this database')
         if managed.token:

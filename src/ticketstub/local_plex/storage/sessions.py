@@ -90,8 +90,8 @@ class SessionRepository(Repository):
         """
         replaced = transaction.require_row(_SELECT, replaced_digest, now)
         transaction.require(can_switch(transaction, replaced[0], account_id, passcode_hash))
-        is_created = transaction.execute(_INSERT, digest, account_id, now, expires_at, switched_by)
-        return is_created and transaction.execute(_DELETE, replaced_digest, now)
+        transaction.require(transaction.execute(_INSERT, digest, account_id, now, expires_at, switched_by))
+        return transaction.execute(_DELETE, replaced_digest, now)
 
     @transactional
     def delete(self, transaction: Transaction, digest: bytes, now: int) -> bool:

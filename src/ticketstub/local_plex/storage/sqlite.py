@@ -61,8 +61,10 @@ class SqliteStore(Repository):
         else:
             path = sqlite_file.parse_database_url(url)
             sqlite_file.prepare_database(path, instance)
-            reader = ReadConnection(sqlite_file.open_reader(path))
-            super().__init__(reader, ThreadWriter(partial(sqlite_file.open_writer, path, trace)))
+            super().__init__(
+                ReadConnection(sqlite_file.open_reader(path)),
+                ThreadWriter(partial(sqlite_file.open_writer, path, trace)),
+            )
         self.accounts = AccountRepository(self._reader, self._writer)
         self.attempts = AttemptRepository(self._reader, self._writer)
         self.control = ControlRepository(self._reader, self._writer)
@@ -101,7 +103,8 @@ class SqliteStore(Repository):
     async def find_account_by_login(self, login: str) -> AccountRow | None:
         """Return the account of a user name or e-mail address in any spelling; it may be disabled."""
         try:
-            row = self._reader.fetch_one(
+            return self._reader.fetch_decoded(
+                self._reader.decode_account,
                 """
                 SELECT a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
                 FROM login AS l JOIN account AS a ON a.id = l.account_id WHERE l.name = ?1
@@ -110,29 +113,28 @@ class SqliteStore(Repository):
             )
         except UnicodeEncodeError:  # half a surrogate pair: no account has such a name
             return None
-        return self._reader.decode_account(row) if row else None
 
     async def find_account_by_id(self, account_id: int) -> AccountRow | None:
         """Return the account or managed user of this id; it may be disabled."""
-        row = self._reader.fetch_one(
+        return self._reader.fetch_decoded(
+            self._reader.decode_account,
             """
             SELECT id, record, password_hash, sealed_verification, email_only_auth, disabled_at
             FROM account WHERE id = ?1
             """,
             account_id,
         )
-        return self._reader.decode_account(row) if row else None
 
     async def find_account_by_uuid(self, uuid: str) -> AccountRow | None:
         """Return the account or managed user of this uuid; it may be disabled."""
-        row = self._reader.fetch_one(
+        return self._reader.fetch_decoded(
+            self._reader.decode_account,
             """
             SELECT id, record, password_hash, sealed_verification, email_only_auth, disabled_at
             FROM account WHERE json_extract(CAST(record AS TEXT), '$.uuid') = ?1
             """,
             uuid,
         )
-        return self._reader.decode_account(row) if row else None
 
     async def count_and_list_accounts(self, limit: int) -> tuple[int, tuple[AccountRow, ...]]:
         """Return the number of accounts and managed users, and the first ones by id."""

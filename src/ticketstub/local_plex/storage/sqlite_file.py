@@ -23,7 +23,6 @@ from ticketstub.private_files import sync_folder
 
 TraceCallback = Callable[[str], None]
 
-_SCHEME = "sqlite:///"
 _LOCK_TIMEOUT = 2.0  # seconds to wait for another process's lock, before answering 503
 # The key id of a database that does not record it: sealed data begins with it.
 _SELECT_KEY_ID = """
@@ -45,7 +44,7 @@ def parse_database_url(url: str) -> Path:
     Raises:
         StoreError: the URL has another form, or names a folder.
     """
-    path = url.removeprefix(_SCHEME)
+    path = url.removeprefix("sqlite:///")
     if path == url or not path or "?" in path or "\0" in path:
         raise StoreError("the database URL must be sqlite:///relative.db or sqlite:////absolute.db")
     if Path(path).is_dir():
@@ -72,20 +71,16 @@ def replace_database(path: Path) -> Generator[Path]:
     _delete_files(draft, "-wal", "-shm", "")  # left by a process that was killed
     try:
         yield draft
-        _install_draft(path, draft)
+        if Path(f"{draft}-wal").exists():
+            raise StoreError(f"{draft} could not be written completely")
+        try:
+            _delete_files(path, "-wal", "-shm")  # SQLite would apply the old database's log to the new one
+            draft.replace(path)
+            sync_folder(path.parent)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be replaced: {error.strerror}") from None
     finally:
         _delete_files(draft, "-wal", "-shm", "")
-
-
-def _install_draft(path: Path, draft: Path) -> None:
-    if Path(f"{draft}-wal").exists():
-        raise StoreError(f"{draft} could not be written completely")
-    try:
-        _delete_files(path, "-wal", "-shm")  # SQLite would apply the old database's log to the new one
-        draft.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be replaced: {error.strerror}") from None
 
 
 def _delete_files(path: Path, *suffixes: str) -> None:
@@ -107,9 +102,9 @@ def _check_application(path: Path) -> None:
 
 def open_in_memory(trace: TraceCallback | None) -> sqlite3.Connection:
     """Create a database in memory."""
-    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA foreign_keys = ON")
-    _create_tables(connection)
+    connection = _connect(":memory:", "foreign_keys = ON")
+    for statement in TABLES:
+        connection.execute(statement)
     connection.set_trace_callback(trace)
     return connection
 
@@ -133,13 +128,16 @@ def prepare_database(path: Path, instance_id: str | None = None) -> None:
         try:
             connection.execute("BEGIN IMMEDIATE")
             version = _read_version(connection, path)
-            if version is None:
-                _create_tables(connection)
-            else:
+            statements: tuple[str, ...] = TABLES
+            if version is not None:
                 (integrity,) = connection.execute("PRAGMA quick_check(1)").fetchone()  # 100,000 tokens take about 0.1 s
                 if integrity != "ok":
                     raise StoreDamaged(f"{path} is damaged: {integrity.splitlines()[-1]}")
-                _migrate(connection, version, path)
+                statements = _list_migrations(connection, version, path)
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             if instance_id is not None:
                 _check_instance(connection, instance_id, path)
             connection.execute("COMMIT")
@@ -163,7 +161,7 @@ def open_writer(path: Path, trace: TraceCallback | None) -> sqlite3.Connection:
     return connection
 
 
-def _connect(path: Path, *pragmas: str) -> sqlite3.Connection:
+def _connect(path: Path | str, *pragmas: str) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
@@ -199,8 +197,8 @@ def _translate_error(path: Path, error: sqlite3.Error) -> StoreError:
     return StoreError(f"{path} cannot be used: {error}")
 
 
-def _migrate(connection: sqlite3.Connection, version: int, path: Path) -> None:
-    """Migrate the tables of an earlier version."""
+def _list_migrations(connection: sqlite3.Connection, version: int, path: Path) -> tuple[str, ...]:
+    """Return the statements that migrate the tables of an earlier version; refuse those that cannot be migrated."""
     if version != SCHEMA_VERSION and version not in MIGRATIONS:
         raise StoreError(
             f"{path} was created by another version of ticketstub (tables {version}, here {SCHEMA_VERSION})"
@@ -210,10 +208,7 @@ def _migrate(connection: sqlite3.Connection, version: int, path: Path) -> None:
             f"{path} contains passwords that an earlier version of ticketstub hashed with a pepper, which this version "
             "does not support: start with --reset, or name another file"
         )
-    for step in range(version, SCHEMA_VERSION):
-        for statement in MIGRATIONS[step]:
-            connection.execute(statement)
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    return tuple(statement for step in range(version, SCHEMA_VERSION) for statement in MIGRATIONS[step])
 
 
 def _check_instance(connection: sqlite3.Connection, instance_id: str, path: Path) -> None:
@@ -227,16 +222,6 @@ def _check_instance(connection: sqlite3.Connection, instance_id: str, path: Path
         )
     if not stored_id:
         connection.execute("INSERT INTO instance (id) VALUES (?1)", (instance_id,))
-
-
-def _create_tables(connection: sqlite3.Connection) -> None:
-    for statement in TABLES:
-        connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-
-_MAX_HOLDER_BYTES = 300
 
 
 # filelock locks byte zero, and Windows lets no other process read a locked byte.
@@ -293,18 +278,15 @@ def _write_holder(descriptor: int) -> None:
 
 def _read_holder(path: Path) -> tuple[int | None, str | None]:
     """Return the id of the process that holds the lock, and its host if it is another one; `None` if unknown."""
-    try:
-        with path.open("rb", buffering=0) as file:
-            file.seek(len(_LOCKED_BYTE))
-            number, _, host = file.read(_MAX_HOLDER_BYTES).decode("utf-8", "replace").strip().partition(" ")
-    except OSError:
-        return None, None
+    number = host = ""
+    with contextlib.suppress(OSError), path.open("rb", buffering=0) as file:
+        file.seek(len(_LOCKED_BYTE))
+        number, _, host = file.read(300).decode("utf-8", "replace").strip().partition(" ")
     if not (number.isascii() and number.isdecimal()):
         return None, None
-    pid = int(number)
     if host != socket.gethostname():  # a container, or a machine that shares the folder
-        return pid, "".join(each for each in host if each.isprintable())
-    return (pid if _is_running(pid) else None), None
+        return int(number), "".join(each for each in host if each.isprintable())
+    return (int(number) if _is_running(int(number)) else None), None
 
 
 def _is_running(pid: int) -> bool:
