@@ -54,8 +54,8 @@ async def find_jwt(instance: Instance, token: str) -> TokenRow | None:
 
 def build_jwt_refusal(reason: str) -> Refusal:
     """Return the refusal of a device JWT: 422 (documented), with code 1097 for a wrong `iss` (observed)."""
-    message = f"The device JWT was refused: {reason}"  # our text: Plex's is unknown
-    return Refusal(message, status=422, code=1097 if reason == "issuer" else 1008)
+    # Our text: Plex's is unknown.
+    return Refusal(f"The device JWT was refused: {reason}", status=422, code=1097 if reason == "issuer" else 1008)
 
 
 async def issue_jwt(instance: Instance, key: DeviceKeyRow, claims: DeviceClaims, *, spend_nonce: bool) -> Token:
@@ -74,8 +74,7 @@ async def issue_jwt(instance: Instance, key: DeviceKeyRow, claims: DeviceClaims,
     await check_not_locked(instance, key.account.id)
     now = instance.now()
     signing, record = await instance.signing_keys.get_current_key(now), key.account.record
-    user: dict[str, object] = {"id": record.id, "uuid": record.uuid}
-    user |= {name: read(record) for name, read in _SCOPE_READERS.items() if name in claims.scope}
+    scoped = {name: read(record) for name, read in _SCOPE_READERS.items() if name in claims.scope}
     text = signing.sign(
         {
             "nonce": claims.nonce,
@@ -84,7 +83,7 @@ async def issue_jwt(instance: Instance, key: DeviceKeyRow, claims: DeviceClaims,
             "aud": ["plex.tv", key.client_identifier],
             "iat": now,
             "exp": now + JWT_SECONDS,
-            "user": user,
+            "user": {"id": record.id, "uuid": record.uuid, **scoped},
         }
     )
     if not await instance.store.device_keys.add_jwt(

@@ -27,9 +27,8 @@ def is_passcode(passcode: Secret) -> bool:
 
 def list_members(home: HomeRow | None, caller: AccountRow) -> tuple[MemberRow, ...]:
     """Return the members of the caller's Home; without a Home, the caller alone (assumed)."""
-    if home is not None:
-        return home.members
-    return (MemberRow(account=caller, is_admin=True, changed_at=caller.record.joined_at or 0),)
+    alone = MemberRow(account=caller, is_admin=True, changed_at=caller.record.joined_at or 0)
+    return (alone,) if home is None else home.members
 
 
 def find_member(home: HomeRow | None, caller: AccountRow, key: str) -> MemberRow:

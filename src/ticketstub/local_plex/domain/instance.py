@@ -44,10 +44,7 @@ class SigningKeySet:
     def __init__(self, store: SqliteStore, keys: InstanceKeys) -> None:
         self._store = store
         self._keys = keys
-        self._load_key = lru_cache(1)(self._unseal_key)
-
-    def _unseal_key(self, sealed: bytes) -> SigningKey:
-        return SigningKey.load(self._keys.unseal(sealed, SIGNING_PURPOSE))
+        self._load_key = lru_cache(1)(lambda sealed: SigningKey.load(keys.unseal(sealed, SIGNING_PURPOSE)))
 
     async def get_public_keys(self, now: int) -> dict[str, Jwk]:
         """Return the published keys by their ids, the newest last."""
@@ -83,9 +80,7 @@ class SigningKeySet:
         )
 
 
-@lru_cache(maxsize=64)
-def _decode_public_key(text: str) -> Jwk:
-    return msgspec.json.decode(text, type=Jwk)
+_decode_public_key = lru_cache(64)(msgspec.json.Decoder(Jwk).decode)
 
 
 class Instance:

@@ -136,15 +136,12 @@ def determine_access(row: TokenRow | None, machine_identifier: str, owner_id: in
     Raises:
         Unauthorized: for any other token.
     """
-    if row is None:
-        raise Unauthorized
-    if row.kind in {"account", "jwt"} and owner_id is not None and row.account_id == owner_id:
-        return "owner"
-    if row.machine_identifier == machine_identifier:
-        if row.kind == "server_share":
-            return "shared"
-        if row.kind == "server" and row.account_id == owner_id:
+    if row is not None:
+        is_for_server = row.machine_identifier == machine_identifier
+        if row.account_id == owner_id and (row.kind in {"account", "jwt"} or (row.kind == "server" and is_for_server)):
             return "owner"
+        if row.kind == "server_share" and is_for_server:
+            return "shared"
     raise Unauthorized
 
 

@@ -19,12 +19,9 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
-from ticketstub.local_plex.world.values import MAX_PASSWORD_BYTES, find_hash_fault
+from ticketstub.local_plex.world.values import MAX_PASSWORD_BYTES, T, find_hash_fault
 from ticketstub.tokens import Secret
-
-T = TypeVar("T")
 
 MAX_WAITING = 16
 """The largest number of waiting jobs, or waiting sign-ins to one account: half a second of work at 20 to 40 ms each."""

@@ -226,9 +226,8 @@ async def reserve_attempt(instance: Instance, kind: AttemptKind, subject: str) -
     seconds = await instance.store.attempts.reserve(kind, subject, now)
     if seconds is None:
         return Attempt(instance, kind, subject, now)
-    if kind in {"password", "verification_code"}:
-        raise TooManyFailures(retry_after=seconds)
-    raise RateLimited(retry_after=seconds)
+    refusal = TooManyFailures if kind in {"password", "verification_code"} else RateLimited
+    raise refusal(retry_after=seconds)
 
 
 async def check_not_locked(instance: Instance, account_id: int) -> None:
