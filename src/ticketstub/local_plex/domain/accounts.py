@@ -37,11 +37,10 @@ _MESSAGES = {
 
 def find_account_faults(account: CreateAccount) -> list[FieldError]:
     """Return the faults of a new account."""
-    names = (account.username, account.email)
     return [
         *_build_faults("email", _check_email(account.email)),
         *_build_faults("username", _check_username(account.username, account.email)),
-        *find_password_faults(account.password, account.password_confirmation, names),
+        *find_password_faults(account.password, account.password_confirmation, (account.username, account.email)),
     ]
 
 

@@ -101,12 +101,12 @@ async def authorize_switch(
     target = find_member(await instance.store.homes.find_home(caller.id), caller, key).account
     await check_not_locked(instance, target.id)
     passcode_hash = await instance.store.homes.get_passcode_hash(target.id)
-    if passcode_hash is None:
-        return target, None
     # Plex was observed to accept a missing passcode for some accounts. Managed users and guests never may, because they
     # would gain rights by it (our choice).
-    is_limited_user = caller.record.restricted or caller.record.guest
-    if typed is None and instance.quirks.switch_without_passcode == "allow" and not is_limited_user:
+    may_omit = instance.quirks.switch_without_passcode == "allow" and not (
+        caller.record.restricted or caller.record.guest
+    )
+    if passcode_hash is None or (typed is None and may_omit):
         return target, passcode_hash
     if typed is None or not is_passcode(typed) or not await verify_passcode(instance, target.id, passcode_hash, typed):
         raise PasscodeRequired

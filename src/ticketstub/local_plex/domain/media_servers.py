@@ -83,18 +83,18 @@ def build_connections(
         relay: whether to include relays.
         ipv6: whether to include IPv6 addresses.
     """
-    selected = (each for each in addresses if (relay or not each.relay) and (ipv6 or ":" not in each.host))
-    return tuple(_build_connection(each, machine_identifier, https=https) for each in selected)
+    return tuple(
+        _build_connection(each, machine_identifier, https=https)
+        for each in addresses
+        if (relay or not each.relay) and (ipv6 or ":" not in each.host)
+    )
 
 
 def _build_connection(address: ServerAddress, machine_identifier: str, *, https: bool) -> Connection:
     host, port = address.host, address.port
-    if address.uri is not None:
-        uri = address.uri
-    elif https and ":" not in host:
+    uri = address.uri or (f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+    if https and address.uri is None and ":" not in host:
         uri = f"https://{build_plex_direct_authority(derive_plex_direct_id(machine_identifier), host, port)}"
-    else:
-        uri = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     return Connection(
         protocol=uri.partition(":")[0],
         address=host,

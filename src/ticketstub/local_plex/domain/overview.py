@@ -80,11 +80,10 @@ class Overview:
         self.initial_summary = InstanceSummary()
         """The summary at the start of the local Plex."""
         self._world_accounts: dict[int, WorldAccount | WorldManaged] = {
-            account.id: account for account in world.accounts
+            **{account.id: account for account in world.accounts},
+            **{managed.id: managed for home in world.homes for managed in home.managed},
         }
-        self._world_accounts |= {managed.id: managed for home in world.homes for managed in home.managed}
         self._verified: dict[tuple[str, str], bool] = {}
-        self._trust_world = False
 
     async def create_initial_summary(self, instance: SummarySource, *, seeded: bool) -> None:
         """Create the initial summary.
@@ -93,16 +92,22 @@ class Overview:
             instance: the local Plex.
             seeded: whether its database was just created from this world, so that all its passwords are right.
         """
-        self._trust_world = seeded
-        self.initial_summary = await self.summarise(instance, include_secrets=self.show_secrets)
-        self._trust_world = False
+        self.initial_summary = await self.summarise(instance, include_secrets=self.show_secrets, trust_world=seeded)
 
     def is_world_account(self, account_id: int) -> bool:
         """Return whether an account is one of the world's."""
         return account_id in self._world_accounts
 
-    async def summarise(self, instance: SummarySource, *, include_secrets: bool) -> InstanceSummary:
-        """Summarise the accounts as they are now."""
+    async def summarise(
+        self, instance: SummarySource, *, include_secrets: bool, trust_world: bool = False
+    ) -> InstanceSummary:
+        """Summarise the accounts as they are now.
+
+        Args:
+            instance: the local Plex.
+            include_secrets: whether the summary contains secrets.
+            trust_world: whether all passwords and passcodes of the world are known to be right.
+        """
         # The first accounts: those of the world in its order, then others.
         count, others = await instance.store.count_and_list_accounts(MAX_ACCOUNTS)
         rows = [
@@ -116,14 +121,19 @@ class Overview:
         return InstanceSummary(
             count=count,
             accounts=tuple(
-                [await self._summarise_account(instance, row, include_secrets=include_secrets) for row in rows]
+                [
+                    await self._summarise_account(
+                        instance, row, include_secrets=include_secrets, trust_world=trust_world
+                    )
+                    for row in rows
+                ]
             ),
             homes=tuple(homes.values()),
             code_seconds_left=STEP_SECONDS - int(instance.clock()) % STEP_SECONDS,
         )
 
     async def _summarise_account(
-        self, instance: SummarySource, row: AccountRow, *, include_secrets: bool
+        self, instance: SummarySource, row: AccountRow, *, include_secrets: bool, trust_world: bool
     ) -> AccountSummary:
         world_account, record = self._world_accounts.get(row.id), row.record
         passcode = await instance.store.homes.get_passcode_hash(row.id)
@@ -140,8 +150,10 @@ class Overview:
         password = world_account.password if isinstance(world_account, WorldAccount) else None
         return msgspec.structs.replace(
             summary,
-            password=await self._check_secret(instance.passwords, row.password_hash, password),
-            passcode=await self._check_secret(instance.passwords, passcode, world_account.passcode),
+            password=await self._check_secret(instance.passwords, row.password_hash, password, trust_world=trust_world),
+            passcode=await self._check_secret(
+                instance.passwords, passcode, world_account.passcode, trust_world=trust_world
+            ),
             code=Secret(code) if (code := generate_current_code(instance.keys, row, int(instance.clock()))) else None,
             token=token,
             server_tokens=tuple(
@@ -155,7 +167,7 @@ class Overview:
         )
 
     async def _check_secret(
-        self, passwords: PasswordChecker, stored: str | None, secret: Secret | None
+        self, passwords: PasswordChecker, stored: str | None, secret: Secret | None, *, trust_world: bool
     ) -> Secret | None:
         """Return a password or passcode of the world, unless it has changed."""
         if stored is None or secret is None:
@@ -163,7 +175,7 @@ class Overview:
         pair = (stored, secret.reveal())
         if pair not in self._verified:
             try:
-                self._verified[pair] = self._trust_world or await passwords.verify(stored, secret)
+                self._verified[pair] = trust_world or await passwords.verify(stored, secret)
             except Overloaded:  # not known now, which is no reason to fail
                 return None
         return secret if self._verified[pair] else None
@@ -180,8 +192,7 @@ def _format_members(home: HomeRow) -> Iterable[str]:
         record = member.account.record
         name = sanitize_text(record.username or record.title or str(member.account.id))
         roles = {"administrator": member.is_admin, "guest": record.guest, "managed": record.restricted}
-        role = next((role for role, applies in roles.items() if applies), None)
-        yield f"{name} ({role})" if role else name
+        yield next((f"{name} ({role})" for role, applies in roles.items() if applies), name)
 
 
 def _list_sign_ins(row: AccountRow, passcode: str | None, token: Token | None) -> Iterable[str]:

@@ -27,7 +27,6 @@ from ticketstub.refusals import ServerError
 from ticketstub.tokens import Token
 
 _MAX_TRIES = 20
-_match_code = re.compile(r"[A-Za-z0-9]{4}|[a-z0-9]{25}").fullmatch
 
 LOOPBACK_LOCATION = Location(
     code="ZZ",
@@ -61,7 +60,7 @@ def generate_pin_code(*, strong: bool, randbelow: RandomBelow = secrets.randbelo
 
 def normalize_code(typed: str, *, any_case: bool) -> str | None:
     """Return a code in the form that PINs have, or `None`. With `any_case`, four characters may be in lower case."""
-    if not _match_code(typed):
+    if not re.fullmatch("[A-Za-z0-9]{4}|[a-z0-9]{25}", typed):
         return None
     return typed.upper() if any_case and len(typed) == 4 else typed
 

@@ -35,11 +35,6 @@ from ticketstub.tokens import Secret
 REMEMBER_ME_SECONDS = 14 * 24 * 3600
 """The lifetime in seconds of a token from a sign-in with `rememberMe` (observed)."""
 
-IssueFunction = Callable[[AccountRow, int | None], Awaitable[bool]]
-"""Issues the result of a sign-in and uses up the step of its code, in one operation; `False` if that step is used."""
-
-_match_trailing_code = re.compile(r"(.*)([0-9]{6})", re.DOTALL).fullmatch
-
 
 class Attempt(NamedTuple):
     """A reserved attempt. It counts as failed unless one of these methods says otherwise.
@@ -105,8 +100,16 @@ async def sign_in(
     return await authenticate(instance, call, issue), text, expires_at
 
 
-async def authenticate(instance: Instance, call: PostUsersSignInData, issue: IssueFunction) -> AccountRow:
+async def authenticate(
+    instance: Instance, call: PostUsersSignInData, issue: Callable[[AccountRow, int | None], Awaitable[bool]]
+) -> AccountRow:
     """Check the password and, if the account needs one, the verification code; then call `issue`.
+
+    Args:
+        instance: the local Plex.
+        call: the login, password and code as typed.
+        issue: issues the result of the sign-in for an account and uses up the step of its code, if any, in one
+            operation; returns `False` if the step is used up or the account is disabled.
 
     Raises:
         BadRequest: the password is too long.
@@ -173,7 +176,7 @@ def split_password(account: AccountRow | None, typed: Secret, code: Secret | Non
     Only the shortened password is verified then, so that every sign-in costs one verification.
     """
     needs_code = account is not None and account.sealed_verification is not None and code is None
-    match = _match_trailing_code(typed.reveal()) if needs_code else None
+    match = re.fullmatch("(.*)([0-9]{6})", typed.reveal(), re.DOTALL) if needs_code else None
     return (Secret(match[1]), Secret(match[2])) if match else (typed, code)
 
 

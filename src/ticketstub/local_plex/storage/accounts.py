@@ -26,12 +26,11 @@ class AccountRepository(Repository):
     @transactional
     def create(self, transaction: Transaction, account: AccountRow, first_sign_in: NewSignIn) -> frozenset[UniqueField]:
         """Add an account with its first token. Return the fields that are taken; if any are, nothing is written."""
-        record = account.record
         has_login = "SELECT 1 FROM login WHERE name = ?1"
         conflicts: dict[UniqueField, bool] = {
             "id": transaction.has_row("SELECT 1 FROM account WHERE id = ?1", account.id),
-            "username": transaction.has_row(has_login, normalize_login(record.username or "")),
-            "email": transaction.has_row(has_login, normalize_login(record.email or "")),
+            "username": transaction.has_row(has_login, normalize_login(account.record.username or "")),
+            "email": transaction.has_row(has_login, normalize_login(account.record.email or "")),
         }
         taken: frozenset[UniqueField] = frozenset(name for name, found in conflicts.items() if found)
         if not taken:
@@ -56,9 +55,9 @@ class AccountRepository(Repository):
         With `new_sign_in`, everything else that signs in to the account ends, and this is its only token. Returns
         `False`, with nothing changed, if the hash has changed, the step is used up, or the account is disabled.
         """
-        transaction.require(consume_verification_step(transaction, account_id, verification_step))
         transaction.require(
-            transaction.execute(
+            consume_verification_step(transaction, account_id, verification_step)
+            and transaction.execute(
                 """
                 UPDATE account SET password_hash = ?3
                 WHERE id = ?1 AND password_hash = ?2 AND disabled_at IS NULL
@@ -125,8 +124,10 @@ def sign_in(transaction: Transaction, new: NewSignIn) -> bool:
 
     Aborts the operation if the step is used up or the account is disabled.
     """
-    transaction.require(consume_verification_step(transaction, new.account_id, new.verification_step))
-    transaction.require_row("SELECT 1 FROM account WHERE id = ?1 AND disabled_at IS NULL", new.account_id)
+    transaction.require(
+        consume_verification_step(transaction, new.account_id, new.verification_step)
+        and transaction.has_row("SELECT 1 FROM account WHERE id = ?1 AND disabled_at IS NULL", new.account_id)
+    )
     insert_token(
         transaction,
         digest=new.digest,

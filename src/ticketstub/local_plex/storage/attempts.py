@@ -33,15 +33,14 @@ class AttemptLimit(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         windows: an attempt is allowed if no window is full.
-        lock_seconds: how long a full window locks the subject, doubled with each further lock; 0 for no locks.
-        max_lock_seconds: the longest lock.
+        lock_seconds: how long a full window locks the subject, doubled with each further lock, up to a day; 0 for no
+            locks.
         max_total: attempts since the last success after which no more are allowed; 0 for no such limit.
         retention_seconds: how long a tally is stored after the last attempt.
     """
 
     windows: tuple[Window, ...]
     lock_seconds: int = 0
-    max_lock_seconds: int = _DAY
     max_total: int = 0
     retention_seconds: int = _DAY
 
@@ -93,10 +92,10 @@ class AttemptRepository(Repository):
 
     async def get_lock_seconds(self, kind: AttemptKind, subject: str, now: int) -> int | None:
         """Return the remaining seconds of a lock, or `None`, without reserving an attempt."""
-        limit, tally = ATTEMPT_LIMITS[kind], _load_tally(self._reader, kind, subject)
-        if (corrected := correct_future_times(limit, tally, now)) != tally:
-            await self._update_tally(kind, subject, now, lambda tally: (correct_future_times(limit, tally, now), None))
-        return get_lock_seconds(corrected, now)
+        tally = _load_tally(self._reader, kind, subject)
+        if (corrected := correct_future_times(tally, now)) != tally:
+            await self._update_tally(kind, subject, now, lambda tally: (correct_future_times(tally, now), None))
+        return corrected.until - now if corrected.until > now else None
 
     async def is_exhausted(self, kind: AttemptKind, subject: str) -> bool:
         """Return whether only `clear` allows further attempts, however long one waits."""
@@ -142,14 +141,14 @@ def _load_tally(statements: Transaction, kind: AttemptKind, subject: str) -> Tal
     return msgspec.json.decode(row[0], type=Tally) if row else Tally()
 
 
-def correct_future_times(limit: AttemptLimit, tally: Tally, now: int) -> Tally:
+def correct_future_times(tally: Tally, now: int) -> Tally:
     """Correct times in the future, which a clock that is set back leaves.
 
-    A lock lasts at most `max_lock_seconds`, and an attempt in the future counts as made now. The result must be stored:
+    A lock lasts at most a day, and an attempt in the future counts as made now. The result must be stored:
     otherwise every look would correct it again, and it would never end.
     """
     times = tuple(min(at, now) for at in tally.times)
-    return msgspec.structs.replace(tally, times=times, until=min(tally.until, now + limit.max_lock_seconds))
+    return msgspec.structs.replace(tally, times=times, until=min(tally.until, now + _DAY))
 
 
 def reserve_attempt(limit: AttemptLimit, tally: Tally, now: int) -> tuple[Tally, int | None]:
@@ -158,17 +157,17 @@ def reserve_attempt(limit: AttemptLimit, tally: Tally, now: int) -> tuple[Tally,
     Returns:
         The next tally and `None`; or, if no attempt is allowed, the corrected tally and the seconds to wait.
     """
-    tally = correct_future_times(limit, tally, now)
-    wait = get_lock_seconds(tally, now)
-    if wait is None:
-        wait = limit.max_lock_seconds if is_exhausted(limit, tally) else _compute_wait(limit, tally.times, now)
+    tally = correct_future_times(tally, now)
+    if tally.until > now:
+        return tally, tally.until - now
+    wait = _DAY if is_exhausted(limit, tally) else _compute_wait(limit, tally.times, now)
     if wait is not None:
         return tally, wait
     oldest = now - max(window.seconds for window in limit.windows)
     times = (*(at for at in tally.times if at > oldest), now)
     locks, until = tally.locks, tally.until
     if limit.lock_seconds and _compute_wait(limit, times, now) is not None:
-        locks, until = locks + 1, now + min(limit.lock_seconds << min(locks, 30), limit.max_lock_seconds)
+        locks, until = locks + 1, now + min(limit.lock_seconds << min(locks, 30), _DAY)
     return Tally(times=times, total=tally.total + 1, locks=locks, until=until), None
 
 
@@ -187,25 +186,17 @@ def release_attempt(tally: Tally, at: int, now: int) -> Tally:
     )
 
 
-def get_lock_seconds(tally: Tally, now: int) -> int | None:
-    """Return the remaining seconds of a lock, or `None`."""
-    return tally.until - now if tally.until > now else None
-
-
 def is_exhausted(limit: AttemptLimit, tally: Tally) -> bool:
     """Return whether the attempts without success have reached `max_total`."""
     return bool(limit.max_total) and tally.total >= limit.max_total
 
 
 def _compute_wait(limit: AttemptLimit, times: tuple[int, ...], now: int) -> int | None:
-    """Return the seconds until every window has room, or `None` if each has.
-
-    An attempt in the future, left by a clock that was set back, counts too.
-    """
-    waits: list[int] = []
-    for window in limit.windows:
-        recent = [at for at in times if at > now - window.seconds]
-        if len(recent) >= window.max_attempts:
-            # The time until enough attempts leave the window; at most its length, even if the clock was set back.
-            waits.append(min(recent[-window.max_attempts] + window.seconds - now, window.seconds))
-    return max(waits, default=None)
+    """Return the seconds until every window has room, or `None` if each has. No time may be in the future."""
+    # A window has room once its oldest counted attempt is as old as the window is long.
+    waits = [
+        times[-window.max_attempts] + window.seconds - now
+        for window in limit.windows
+        if len(times) >= window.max_attempts
+    ]
+    return max((wait for wait in waits if wait > 0), default=None)

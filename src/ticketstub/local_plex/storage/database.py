@@ -145,13 +145,12 @@ class ThreadWriter:
         self._connect = connect
         self._connection: sqlite3.Connection | None = connect()
         self._queue: queue.SimpleQueue[tuple[Job[Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
-        self._closed = False
         self._thread = threading.Thread(target=self._run_jobs, name="ticketstub-writer", daemon=True)
         self._thread.start()
 
     async def run(self, job: Job[T]) -> T:
         """Queue a job and wait for its commit."""
-        if self._closed:
+        if not self._thread.is_alive():
             raise StoreUnavailable("the database is closed")
         if self._queue.qsize() >= _MAX_QUEUE:
             raise StoreUnavailable("too many writes are waiting")
@@ -161,7 +160,6 @@ class ThreadWriter:
 
     def close(self) -> None:
         """Finish the queued jobs and end the thread."""
-        self._closed = True
         self._queue.put(None)
         self._thread.join()
 
@@ -193,9 +191,6 @@ class ThreadWriter:
             if self._connection is not None:
                 self._connection.close()
         self._connection = None
-
-
-Writer: TypeAlias = DirectWriter | ThreadWriter
 
 
 def _commit_together(connection: sqlite3.Connection, jobs: Sequence[Job[T]]) -> list[T | Exception]:
@@ -238,7 +233,7 @@ def _resolve(future: asyncio.Future[Any], outcome: object) -> None:
 class Repository:
     """A family of operations of a store: coroutines that read immediately, or return once their write is committed."""
 
-    def __init__(self, reader: ReadConnection, writer: Writer) -> None:
+    def __init__(self, reader: ReadConnection, writer: DirectWriter | ThreadWriter) -> None:
         self._reader = reader
         self._writer = writer
 

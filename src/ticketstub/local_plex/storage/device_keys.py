@@ -132,14 +132,16 @@ class DeviceKeyRepository(Repository):
             kid,
             client_identifier,
         )
-        if row is None:
-            return None
-        return DeviceKeyRow(
-            kid=row[0],
-            jwk=row[1],
-            account=self._reader.decode_account(row[4:]),
-            device_id=row[2],
-            client_identifier=row[3],
+        return (
+            DeviceKeyRow(
+                kid=row[0],
+                jwk=row[1],
+                account=self._reader.decode_account(row[4:]),
+                device_id=row[2],
+                client_identifier=row[3],
+            )
+            if row
+            else None
         )
 
     @transactional

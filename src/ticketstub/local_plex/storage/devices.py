@@ -63,9 +63,10 @@ class DeviceRepository(Repository):
         (client_identifier,) = transaction.require_row(
             "SELECT client_identifier FROM device WHERE id = ?1 AND account_id = ?2", device_id, account_id
         )
-        if not remove_owner(transaction, account_id, client_identifier, now):  # a media server's device goes with it
-            delete_device(transaction, device_id, now)
-        return True
+        # If it is a media server, `remove_owner` deletes the device too.
+        return remove_owner(transaction, account_id, client_identifier, now) or delete_device(
+            transaction, device_id, now
+        )
 
     @transactional
     def record_last_seen(self, transaction: Transaction, device_id: int, address: str | None, now: int) -> bool:
@@ -100,8 +101,11 @@ def remove_owner(transaction: Transaction, account_id: int, machine_identifier: 
     return True
 
 
-def delete_device(transaction: Transaction, device_id: int, now: int) -> None:
-    """Remove a device and end its tokens, and those of accounts that it switched to; its key goes with the row."""
+def delete_device(transaction: Transaction, device_id: int, now: int) -> bool:
+    """Remove a device and its key, and end its tokens and those of accounts that it switched to.
+
+    Returns `False` if there is no such device.
+    """
     # Tokens from switches on this device end too, because such a token could switch back.
     transaction.execute(
         """
@@ -136,7 +140,7 @@ def delete_device(transaction: Transaction, device_id: int, now: int) -> None:
         """,
         device_id,
     )
-    transaction.execute("DELETE FROM device WHERE id = ?1", device_id)
+    return transaction.execute("DELETE FROM device WHERE id = ?1", device_id)
 
 
 def upsert_device(transaction: Transaction, account_id: int, device: DeviceRow, now: int) -> int:

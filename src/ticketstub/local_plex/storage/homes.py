@@ -145,8 +145,10 @@ class HomeRepository(Repository):
             `False`, with nothing written, if the two accounts do not share a Home, the passcode has changed, or the
             caller's token has ended.
         """
-        transaction.require(is_credential_active(transaction, caller_digest, now))
-        transaction.require(can_switch(transaction, caller_id, account_id, passcode_hash))
+        transaction.require(
+            is_credential_active(transaction, caller_digest, now)
+            and can_switch(transaction, caller_id, account_id, passcode_hash)
+        )
         insert_token(
             transaction,
             digest=digest,
@@ -389,8 +391,7 @@ def add_member(transaction: Transaction, account_id: int, home_id: int, *, guest
 
 
 def add_managed_user(transaction: Transaction, home_id: int, account: AccountRow, now: int) -> bool:
-    """Create a managed user in a Home; `False` if its id is taken or the Home is full."""
-    if transaction.has_row(_SELECT_RECORD, account.id):
-        return False
+    """Create a managed user in a Home; `False` if the Home is full. Aborts the operation if the id is taken."""
+    transaction.require(not transaction.has_row(_SELECT_RECORD, account.id))
     insert_account(transaction, account, now)
     return add_member(transaction, account.id, home_id, guest=False, now=now)

@@ -100,28 +100,25 @@ class _Seeder(msgspec.Struct):
         )
         account_id = self.ids[name] = known or account.id
         if known is None:
-            self._add_new_account(account)
+            secret = account.verification_secret
+            new = AccountRow(
+                id=account.id,
+                record=build_account_record(account),
+                password_hash=self.hash_password(account.password) if account.password else account.password_hash,
+                sealed_verification=self.keys.seal(secret.reveal(), VERIFICATION_PURPOSE) if secret else None,
+                email_only_auth=account.email_only_auth,
+                disabled=account.disabled,
+            )
+            try:
+                insert_account(self.transaction, new, self.now)
+            except sqlite3.IntegrityError:
+                raise StoreConflict(
+                    f'the id or e-mail address of "{account.username}" belongs to another account of this database'
+                ) from None
+            if account.passcode is not None:
+                set_passcode_hash(self.transaction, account.id, self.hash_password(account.passcode))
         if account.token:
             self._add_token(account.token, "account", account_id, f'"{account.username}"')
-
-    def _add_new_account(self, account: WorldAccount) -> None:
-        secret = account.verification_secret
-        new = AccountRow(
-            id=account.id,
-            record=build_account_record(account),
-            password_hash=self.hash_password(account.password) if account.password else account.password_hash,
-            sealed_verification=self.keys.seal(secret.reveal(), VERIFICATION_PURPOSE) if secret else None,
-            email_only_auth=account.email_only_auth,
-            disabled=account.disabled,
-        )
-        try:
-            insert_account(self.transaction, new, self.now)
-        except sqlite3.IntegrityError:
-            raise StoreConflict(
-                f'the id or e-mail address of "{account.username}" belongs to another account of this database'
-            ) from None
-        if account.passcode is not None:
-            set_passcode_hash(self.transaction, account.id, self.hash_password(account.passcode))
 
     def _add_token(
         self,

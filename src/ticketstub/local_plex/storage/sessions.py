@@ -60,10 +60,9 @@ class SessionRepository(Repository):
         transaction.execute(
             "DELETE FROM session WHERE digest IN (SELECT digest FROM session WHERE expires_at <= ?1 LIMIT 100)", now
         )
-        transaction.require(transaction.execute(_INSERT, digest, account_id, now, expires_at, None))
         if replaced_digest is not None:
             transaction.execute(_DELETE, replaced_digest, now)
-        return True
+        return transaction.execute(_INSERT, digest, account_id, now, expires_at, None)
 
     async def find(self, digest: bytes, now: int) -> SessionRow | None:
         """Return the session of this digest, unless it has ended or its account is disabled."""
@@ -89,8 +88,10 @@ class SessionRepository(Repository):
         `passcode_hash` is no longer the hash of the passcode, or the account is disabled.
         """
         replaced = transaction.require_row(_SELECT, replaced_digest, now)
-        transaction.require(can_switch(transaction, replaced[0], account_id, passcode_hash))
-        transaction.require(transaction.execute(_INSERT, digest, account_id, now, expires_at, switched_by))
+        transaction.require(
+            can_switch(transaction, replaced[0], account_id, passcode_hash)
+            and transaction.execute(_INSERT, digest, account_id, now, expires_at, switched_by)
+        )
         return transaction.execute(_DELETE, replaced_digest, now)
 
     @transactional

@@ -89,15 +89,17 @@ class SqliteStore(Repository):
             digest,
             now,
         )
-        if row is None:
-            return None
-        return TokenRow(
-            kind=row[0],
-            account_id=row[4],
-            device_id=row[1],
-            machine_identifier=row[2],
-            expires_at=row[3],
-            account=self._reader.decode_account(row[4:]),
+        return (
+            TokenRow(
+                kind=row[0],
+                account_id=row[4],
+                device_id=row[1],
+                machine_identifier=row[2],
+                expires_at=row[3],
+                account=self._reader.decode_account(row[4:]),
+            )
+            if row
+            else None
         )
 
     async def find_account_by_login(self, login: str) -> AccountRow | None:

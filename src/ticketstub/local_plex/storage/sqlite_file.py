@@ -94,9 +94,7 @@ def _check_application(path: Path) -> None:
         try:
             _read_version(connection, path)
         except StoreDamaged:
-            with path.open("rb") as file:
-                head = file.read(72)
-            if head[68:] != APPLICATION_ID.to_bytes(4):
+            if path.read_bytes()[68:72] != APPLICATION_ID.to_bytes(4):
                 raise
 
 
@@ -291,10 +289,9 @@ def _read_holder(path: Path) -> tuple[int | None, str | None]:
 
 def _is_running(pid: int) -> bool:
     """Return whether a process exists: the lock file may still name one that was killed a moment ago."""
-    if os.name != "posix":
-        return True  # on Windows, os.kill would end it
-    try:
-        os.kill(pid, 0)
-    except (OSError, OverflowError) as error:
-        return isinstance(error, PermissionError)
+    if os.name == "posix":  # on Windows, os.kill would end it
+        try:
+            os.kill(pid, 0)
+        except (OSError, OverflowError) as error:
+            return isinstance(error, PermissionError)
     return True

@@ -102,7 +102,7 @@ class WorldReader:
             return self._read_value(arguments[1], raw, path)
         if issubclass(kind, WorldTable):
             return self._read_table(kind, raw, path)
-        return _PLAIN_PARSERS[kind](raw)
+        return values.parse_bool(raw) if kind is bool else values.parse_text(raw)
 
     def _read_table(self, kind: type[P], raw: object, path: str) -> P | None:
         if kind.shorthand_key and isinstance(raw, str):
@@ -144,9 +144,6 @@ class WorldReader:
             if first != path and _get_parent_path(first) != _get_parent_path(path):
                 self.add_fault(path, f"{rule.duplicate_reason} {first}")
         return value
-
-
-_PLAIN_PARSERS: dict[type, Callable[[object], object]] = {str: values.parse_text, bool: values.parse_bool}
 
 
 @cache

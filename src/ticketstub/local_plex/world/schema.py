@@ -28,7 +28,6 @@ from ticketstub.tokens import Secret, Token
 from ticketstub.tracebacks import hide_locals
 
 CURRENT_VERSION = "1.43.4.10903-0a1b2c3d4"
-_DEFAULT_JOINED_AT = 1_552_593_531  # the default: a world has no clock
 
 
 class Quirks(WorldTable, frozen=True, kw_only=True):
@@ -147,7 +146,7 @@ class WorldAccount(WorldTable, frozen=True, kw_only=True):
     locale: str | None = None
     thumb: Annotated[str, FieldRule(check.parse_url)] = ""
     joined_at: Annotated[int, FieldRule(partial(check.parse_integer, 0, MILLISECONDS_THRESHOLD - 1))] = (
-        _DEFAULT_JOINED_AT
+        1_552_593_531  # a fixed time: a world has no clock
     )
     confirmed: bool = True
     disabled: bool = False

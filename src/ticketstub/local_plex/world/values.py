@@ -26,6 +26,7 @@ MAX_PASSWORD_BYTES = 1024
 """The length of the longest accepted password, in bytes."""
 
 _PHC = r"\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,4}),p=(\d{1,4})\$([A-Za-z0-9+/]{11,64})\$([A-Za-z0-9+/]{16,128})"
+_TOKEN = re.compile("[A-Za-z0-9_-]{20}")
 
 
 class InvalidValue(ValueError):
@@ -40,7 +41,7 @@ def normalize_login(login: str) -> str:
 
 def is_token_shaped(text: str) -> bool:
     """Return whether a text has the form of an account's or server's token: 20 characters of A-Z a-z 0-9 _ and -."""
-    return re.fullmatch("[A-Za-z0-9_-]{20}", text) is not None
+    return _TOKEN.fullmatch(text) is not None
 
 
 def find_hash_fault(stored: str) -> str | None:
@@ -84,7 +85,7 @@ def parse_choice(values: tuple[str | int, ...], raw: object) -> str | int:
     return raw
 
 
-def _match_pattern(pattern: str, reason: str, raw: object) -> str:
+def _match_pattern(pattern: str | re.Pattern[str], reason: str, raw: object) -> str:
     text = parse_text(raw)
     _require(re.fullmatch(pattern, text), reason)
     return text
@@ -100,9 +101,7 @@ def parse_email(raw: object) -> str:
 
 def parse_token(raw: object) -> Token:
     """An account's or a server's token."""
-    text = parse_text(raw)
-    _require(is_token_shaped(text), "must be exactly 20 characters of A-Z a-z 0-9 _ and -")
-    return Token.from_wire(text)
+    return Token.from_wire(_match_pattern(_TOKEN, "must be exactly 20 characters of A-Z a-z 0-9 _ and -", raw))
 
 
 def parse_password(raw: object) -> Secret:
@@ -123,8 +122,9 @@ def parse_password_hash(raw: object) -> str:
 
 def parse_verification_secret(raw: object) -> Secret:
     """The secret of an authenticator app, in base 32; spaces, lower-case letters and missing padding are allowed."""
-    reason = "must be base 32: letters A to Z and digits 2 to 7, none missing"
-    letters = _convert(normalize_secret, parse_text(raw), reason)
+    letters = _convert(
+        normalize_secret, parse_text(raw), "must be base 32: letters A to Z and digits 2 to 7, none missing"
+    )
     _require(len(letters) >= 16, "must have at least 16 characters")
     return Secret(letters)
 
