@@ -64,31 +64,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     nonces_per_minute: int = 10
 
 
-class RateLimiter:
+class RateLimiter(msgspec.Struct):
     """A rate limit for each of many subjects.
 
-    Args:
+    Attributes:
         burst: how many requests may come at once.
         seconds_each: the time after which one more may come.
         max_subjects: the number of subjects to remember; beyond it, the least recent one is forgotten. The default is
             more than there can be valid PINs.
     """
 
-    def __init__(self, burst: int, seconds_each: float, max_subjects: int = 20_000) -> None:
-        self._burst = burst
-        self._seconds_each = seconds_each
-        self._max_subjects = max_subjects
-        self._empty_at: dict[Hashable, float] = {}
+    burst: int
+    seconds_each: float
+    max_subjects: int = 20_000
+    _empty_at: dict[Hashable, float] = {}
 
     def acquire(self, subject: Hashable, now: float) -> float | None:
         """Count a request. Return `None` if it is allowed; else the seconds to wait, without counting it."""
-        seconds_each, capacity = self._seconds_each, self._burst * self._seconds_each
+        seconds_each, capacity = self.seconds_each, self.burst * self.seconds_each
         # When the bucket of requests will be empty. If the clock goes back, it is at most full.
         empty_at = min(max(self._empty_at.pop(subject, now), now), now + capacity)
         wait = empty_at + seconds_each - now - capacity
         allowed = wait <= seconds_each * 1e-6
         self._empty_at[subject] = empty_at + seconds_each if allowed else empty_at
-        if len(self._empty_at) > self._max_subjects:
+        if len(self._empty_at) > self.max_subjects:
             del self._empty_at[next(iter(self._empty_at))]
         return None if allowed else wait
 

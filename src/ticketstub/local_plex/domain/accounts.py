@@ -47,9 +47,14 @@ def find_account_faults(account: CreateAccount) -> list[FieldError]:
 def find_password_faults(password: Secret, confirmation: Secret | None, names: Collection[str]) -> list[FieldError]:
     """Return the faults of a new password. It must be none of `names`: the user name and the e-mail address."""
     text = password.reveal()
-    is_name = normalize_login(text) in {normalize_login(name) for name in names}
-    is_weak = text.lower() in _COMMON_PASSWORDS or len(set(text)) < 4
-    code = _find_first({1010: not text, 1032: len(text) < 8, 1034: is_name, 1033: is_weak})
+    code = _find_first(
+        {
+            1010: not text,
+            1032: len(text) < 8,
+            1034: normalize_login(text) in {normalize_login(name) for name in names},
+            1033: text.lower() in _COMMON_PASSWORDS or len(set(text)) < 4,
+        }
+    )
     return _build_faults("password", code, 1039 if confirmation is not None and confirmation != password else None)
 
 
@@ -83,13 +88,12 @@ def _check_email(address: str) -> int | None:
 
 def _check_username(name: str, address: str) -> int | None:
     """Return the code of the first fault of a user name, or `None`."""
-    is_other_address = "@" in name and normalize_login(name) != normalize_login(address)
     return _find_first(
         {
             1010: not name.strip(),
             1037: not name.isprintable() or name != name.strip(),
             1047: len(name) > 100,
-            1036: is_other_address,
+            1036: "@" in name and normalize_login(name) != normalize_login(address),
         }
     )
 

@@ -1,7 +1,7 @@
 """Claims: a media server joins an account with a claim token.
 
 Rule: a claim token is `claim-` and 20 characters (observed), lives four minutes (observed in clients), and serves this
-purpose only. One operation of the store uses it up. Every fault of it is refused in the same way.
+purpose only. One operation of the store uses it up. Every invalid claim token is refused in the same way.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_CLAIMS = 100
 
 
 async def issue_claim_token(instance: Instance, account_id: int, requester_digest: bytes | None) -> str:
-    """Issue a claim token for an account.
+    """Issue a claim token for an account and return it.
 
     Args:
         instance: the local Plex.

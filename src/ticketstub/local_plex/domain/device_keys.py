@@ -1,7 +1,7 @@
 """JWTs for device keys: issued for a proven key, and accepted as tokens.
 
-Rule: a JWT is accepted if its signature is ours and the store does not have it as revoked. It is issued for a proven
-key only, and lives seven days. Its claims and their order are observed.
+Rule: a JWT is accepted if this instance signed it and the store has it as valid. It is issued only for a proven key,
+and lives seven days. Its claims and their order are observed.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
 Rule: any user of a Home may switch to any other, also managed users and guests (a television offers all of them to
 everybody in front of it). The passcode protects a user, so an administrator without one is open to the whole Home, as
 with Plex. Only the administrator changes members. A user outside the caller's Home is not found (404), whether such an
-account exists or not. An attempt is reserved before a passcode is verified, and released if it was right or was not
-verified. A switch is one operation of the store, which checks the decision's conditions again.
+account exists or not. An attempt is reserved before a passcode is verified. The right passcode deletes the attempts;
+one that was not verified is released. A switch is one operation of the store, which checks the decision's conditions
+again.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def check_admin(home: HomeRow | None, caller: AccountRow) -> None:
 
 
 def build_unavailable_action_refusal() -> Forbidden:
-    """Return the refusal of an action that this kind of user does not have (403, code 1043)."""
+    """Return the refusal of an action that is not available to this kind of user (403, code 1043)."""
     return Forbidden("This action is not available for this user", status=403, code=1043)
 
 

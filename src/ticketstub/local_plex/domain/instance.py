@@ -91,7 +91,7 @@ class Instance:
         keys: its keys.
         passwords: checks passwords and passcodes.
         clock: returns seconds since 1970.
-        quirks: the world's choices for answers that are disputed.
+        quirks: the world's choices where Plex's behaviour is unknown or differs.
         addresses: the addresses of each media server, by machine identifier.
         rates: its rate limits; by default those of `Settings()`.
     """
@@ -113,9 +113,9 @@ class Instance:
         self.quirks = quirks
         self.addresses = addresses
         self.plex_direct = False
-        """Whether media servers have https names below plex.direct: they use TLS, or clients come through our proxy."""
+        """Whether media servers have https names below plex.direct: they use TLS, or clients use our proxy."""
         self.plex_direct_for_proxied = False
-        """Whether they have them for clients that use Plex's own names, and so come through our proxy."""
+        """Whether they have such names for clients that reach the local Plex by Plex's own names, through our proxy."""
         self.overview: Overview | None = None
         """What the start page shows; `None` for no start page."""
         self.rates = rates or RateLimits(Settings())

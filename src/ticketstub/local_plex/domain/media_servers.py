@@ -15,6 +15,8 @@ from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import msgspec
+
 from ticketstub.dns import parse_ip
 from ticketstub.local_plex.storage.base import MediaServerRow, TokenRow
 from ticketstub.local_plex.storage.seal import InstanceKeys
@@ -176,22 +178,21 @@ def check_source_access(server: MediaServerRow, access: AccessLevel) -> None:
         raise Forbidden
 
 
-class TransientTokens:
+class TransientTokens(msgspec.Struct):
     """The transient tokens of one media server, in memory until it restarts.
 
     They end after 48 hours or when the server restarts (documented), and with the token that they were made from, which
     is looked up at each use. One made from a transient token ends no later than that one. They are never listed. A new
     one is refused when there are too many, so that none pushes out another.
 
-    Args:
-        keys: generates tokens and their digests.
+    Attributes:
+        keys: computes the digests of tokens.
         max_tokens: the largest number of valid tokens.
     """
 
-    def __init__(self, keys: InstanceKeys, max_tokens: int) -> None:
-        self._keys = keys
-        self._max_tokens = max_tokens
-        self._tokens: dict[bytes, tuple[bytes, int]] = {}
+    keys: InstanceKeys
+    max_tokens: int
+    _tokens: dict[bytes, tuple[bytes, int]] = {}
 
     def issue(self, source_digest: bytes, expires_at: int, now: int) -> Token:
         """Issue a token.
@@ -204,21 +205,21 @@ class TransientTokens:
         Raises:
             ServerError: there are too many (503, our choice).
         """
-        if len(self._tokens) >= self._max_tokens:
+        if len(self._tokens) >= self.max_tokens:
             self._tokens = {digest: entry for digest, entry in self._tokens.items() if entry[1] > now}
-        if len(self._tokens) >= self._max_tokens:
+        if len(self._tokens) >= self.max_tokens:
             raise ServerError("The server cannot handle the request", status=503, code=1013)
         text = f"transient-{uuid4()}"  # documented
-        self._tokens[self._keys.digest(text)] = (source_digest, expires_at)
+        self._tokens[self.keys.digest(text)] = (source_digest, expires_at)
         return Token.from_wire(text)
 
     def find(self, text: str, now: int) -> tuple[bytes, int] | None:
         """Return the digest that a token stands for and when it ends; `None` if it is unknown or expired."""
-        entry = self._tokens.get(self._keys.digest(text)) if _match_transient_token(text) else None
+        entry = self._tokens.get(self.keys.digest(text)) if _match_transient_token(text) else None
         return entry if entry is not None and entry[1] > now else None
 
     def revoke(self, text: str, now: int) -> bool:
         """Revoke a token; `False` if it is unknown or expired."""
         is_active = self.find(text, now) is not None
-        self._tokens.pop(self._keys.digest(text), None)
+        self._tokens.pop(self.keys.digest(text), None)
         return is_active

@@ -26,7 +26,7 @@ MAX_ACCOUNTS = 20
 
 
 class AccountSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """An account, as a person needs it to try the local Plex.
+    """What a person needs to sign in to an account of the local Plex.
 
     The secrets are `None` unless the summary was made with them. `code` is the current verification code.
     """
@@ -69,7 +69,7 @@ class Overview:
 
     Args:
         world: its world.
-        show_secrets: whether to show secrets: always for the demonstration, for another world if its owner says so.
+        show_secrets: whether to show secrets: always for the demonstration, on request for another world.
         is_demo: whether the world is the demonstration, whose secrets any client may see.
     """
 
@@ -138,12 +138,20 @@ class Overview:
         world_account, record = self._world_accounts.get(row.id), row.record
         passcode = await instance.store.homes.get_passcode_hash(row.id)
         token = await _check_token(instance, row, world_account.token) if world_account else None
+        facts: tuple[tuple[object, str], ...] = (
+            (record.restricted, "managed user"),
+            (row.password_hash, "password"),
+            (row.sealed_verification, "verification code"),
+            (passcode, "passcode"),
+            (token, f"token {token}"),  # its fingerprint
+            (row.disabled, "disabled"),
+        )
         summary = AccountSummary(
             id=row.id,
             name=sanitize_text(record.friendly_name or record.title or record.username or str(row.id)),
             username=sanitize_text(record.username or ""),
             email=sanitize_text(record.email or ""),
-            sign_ins=tuple(_list_sign_ins(row, passcode, token)),
+            sign_ins=tuple(text for applies, text in facts if applies),
         )
         if not include_secrets or world_account is None:
             return summary
@@ -193,18 +201,6 @@ def _format_members(home: HomeRow) -> Iterable[str]:
         name = sanitize_text(record.username or record.title or str(member.account.id))
         roles = {"administrator": member.is_admin, "guest": record.guest, "managed": record.restricted}
         yield next((f"{name} ({role})" for role, applies in roles.items() if applies), name)
-
-
-def _list_sign_ins(row: AccountRow, passcode: str | None, token: Token | None) -> Iterable[str]:
-    facts: tuple[tuple[object, str], ...] = (
-        (row.record.restricted, "managed user"),
-        (row.password_hash, "password"),
-        (row.sealed_verification, "verification code"),
-        (passcode, "passcode"),
-        (token, f"token {token}"),  # its fingerprint
-        (row.disabled, "disabled"),
-    )
-    return (text for applies, text in facts if applies)
 
 
 async def _check_token(instance: SummarySource, row: AccountRow, token: Token | None) -> Token | None:

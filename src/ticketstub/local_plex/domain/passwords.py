@@ -1,9 +1,9 @@
 """Passwords and passcodes: argon2id in a bounded thread pool, and a lock for each account.
 
 Rule: every password check costs exactly one argon2 verification, whatever is wrong, so that the time taken does not
-reveal which accounts exist. A request that would wait too long fails at once (`Overloaded`), so that a
-flood of sign-ins does not stop token checks. A permit belongs to the job, not to the waiting client: a client that
-disconnects frees nothing before a worker has finished or dropped its job.
+reveal which accounts exist. A request that would wait too long fails at once (`Overloaded`), so that a flood of
+sign-ins does not stop token checks. A permit belongs to the job, not to the waiting client: a client that disconnects
+frees nothing before a worker has finished or dropped its job.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class PasswordChecker:
         workers: the number of threads; by default one less than the number of cores, at least one.
         max_waiting: the largest number of jobs that wait while all threads are busy.
         remember: whether to remember a world's passwords instead of hashing them. This is for a database in memory: it
-            starts at once, and nothing is in memory that the world does not contain.
+            starts at once, and memory contains no secret that the world does not.
     """
 
     def __init__(self, workers: int | None = None, max_waiting: int = MAX_WAITING, *, remember: bool = False) -> None:
@@ -124,9 +124,9 @@ def _encode(password: Secret) -> bytes:
 
 
 def _lower_thread_priority() -> None:
-    """Let the event loop have the processor first, on Linux, where threads have their own priorities.
+    """Let the event loop run first, on Linux, where each thread has its own priority.
 
-    Other programs do not come first: with the lowest priority, a hash of 20 ms took seconds on a busy machine.
+    The priority is not the lowest: with that, a hash of 20 ms took seconds on a busy machine.
     """
     if sys.platform == "linux":
         thread = threading.get_native_id()
@@ -137,9 +137,9 @@ def _lower_thread_priority() -> None:
 class KeyedLock:
     """A lock for each account.
 
-    Sign-ins to one account wait for each other. So many concurrent right ones are not taken for guessing (each is
-    counted before it is verified), and none comes between the check of a password and its change. A key without
-    holder and waiters is forgotten.
+    Sign-ins to one account wait for each other. Otherwise many concurrent ones with the right password would look like
+    guessing, because each is counted before it is verified, and one could come between the check of a password and its
+    change. A key that nobody holds or waits for is forgotten.
 
     Args:
         max_waiting: the largest number of waiters for one key.

@@ -1,8 +1,8 @@
 """Signing in with a password, and lock-outs after too many attempts, for the API, its legacy calls and the pages.
 
-Rule: every sign-in costs exactly one argon2 verification, whatever is wrong with it, also for a locked account. Faults
-beyond the password are reported only to a client that has the password. An attempt is reserved before anything is
-verified, for the account by whatever name it was called; a success deletes the account's failures. Sign-ins to one
+Rule: every sign-in costs exactly one argon2 verification, whatever is wrong with it, also for a locked account. Other
+faults are reported only to a client that sent the right password. An attempt is reserved before anything is verified,
+and counts for the account, whichever of its logins was sent; a success deletes the account's failures. Sign-ins to one
 account wait for each other. Every step that issues a token calls `check_not_locked`: a PIN, a Home switch, a JWT.
 """
 
@@ -61,7 +61,7 @@ class Attempt(NamedTuple):
             await self.instance.store.attempts.clear(self.kind, self.subject)
 
     async def release(self) -> None:
-        """Do not count this attempt: nothing was verified, or it was right."""
+        """Stop counting this attempt: nothing was verified, or the password was right."""
         now = self.instance.now()
         with suppress(StoreUnavailable):
             await self.instance.store.attempts.release(self.kind, self.subject, self.reserved_at, now)
@@ -206,7 +206,7 @@ def get_remember_expiry(since: int, expires_at: int | None) -> int:
 
 
 def get_attempt_subject(account: AccountRow | None, login: str, instance: Instance) -> str:
-    """Return the subject of an attempt: the account, by whatever name it was called, or the unknown login.
+    """Return the subject of an attempt: the account, whichever of its logins was sent, or the unknown login.
 
     An unknown login may be a mistyped password, so only its digest is stored.
     """

@@ -52,8 +52,8 @@ class AccountRepository(Repository):
     ) -> bool:
         """Replace `old_hash`, which was verified, and use up the verification step.
 
-        With `new_sign_in`, everything else that signs in to the account ends, and this is its only token. Returns
-        `False`, with nothing changed, if the hash has changed, the step is used up, or the account is disabled.
+        With `new_sign_in`, all other sign-ins to the account end, and the new token is its only one. Returns `False`,
+        with nothing changed, if the hash has changed, the step is used up, or the account is disabled.
         """
         transaction.require(
             consume_verification_step(transaction, account_id, verification_step)
@@ -95,15 +95,16 @@ class AccountRepository(Repository):
 
 def insert_account(transaction: Transaction, account: AccountRow, now: int) -> None:
     """Add an account and its logins; a managed user has none."""
-    # Unset fields are left out: decoding gives the same record from half the bytes.
-    fields: dict[str, object] = msgspec.to_builtins(account.record)
     transaction.execute(
         """
         INSERT INTO account (id, record, password_hash, sealed_verification, email_only_auth, disabled_at)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
         """,
         account.id,
-        msgspec.json.encode({name: value for name, value in fields.items() if value is not None}),
+        # Unset fields are left out: decoding gives the same record from half the bytes.
+        msgspec.json.encode(
+            {name: value for name, value in msgspec.to_builtins(account.record).items() if value is not None}
+        ),
         account.password_hash,
         account.sealed_verification,
         account.email_only_auth,
@@ -151,7 +152,7 @@ def consume_verification_step(transaction: Transaction, account_id: int, step: i
 def is_credential_active(transaction: Transaction, digest: bytes | None, now: int) -> bool:
     """Return whether the requesting token or session is still valid: it may have ended since it was looked up.
 
-    A digest of `None` stands for a request without a token, which is always valid.
+    `None` means a request without a token, which is always valid.
     """
     return digest is None or transaction.has_row(
         """

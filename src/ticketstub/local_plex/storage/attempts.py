@@ -82,7 +82,7 @@ class AttemptRepository(Repository):
         )
 
     async def release(self, kind: AttemptKind, subject: str, reserved_at: int, now: int) -> None:
-        """Release an attempt that was reserved at `reserved_at`, and the lock that it caused."""
+        """Undo the attempt that was reserved at `reserved_at`, and the lock that it caused."""
         await self._update_tally(kind, subject, now, lambda tally: (release_attempt(tally, reserved_at, now), None))
 
     @transactional
@@ -98,7 +98,7 @@ class AttemptRepository(Repository):
         return corrected.until - now if corrected.until > now else None
 
     async def is_exhausted(self, kind: AttemptKind, subject: str) -> bool:
-        """Return whether only `clear` allows further attempts, however long one waits."""
+        """Return whether no attempt is allowed until `clear`, however long the client waits."""
         return is_exhausted(ATTEMPT_LIMITS[kind], _load_tally(self._reader, kind, subject))
 
     @transactional
@@ -142,10 +142,10 @@ def _load_tally(statements: Transaction, kind: AttemptKind, subject: str) -> Tal
 
 
 def correct_future_times(tally: Tally, now: int) -> Tally:
-    """Correct times in the future, which a clock that is set back leaves.
+    """Correct times that are in the future because the clock was set back.
 
-    A lock lasts at most a day, and an attempt in the future counts as made now. The result must be stored:
-    otherwise every look would correct it again, and it would never end.
+    A lock lasts at most a day, and an attempt in the future counts as made now. The result must be stored: otherwise
+    each read would correct it again, and a lock would never end.
     """
     times = tuple(min(at, now) for at in tally.times)
     return msgspec.structs.replace(tally, times=times, until=min(tally.until, now + _DAY))

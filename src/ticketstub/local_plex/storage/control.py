@@ -19,8 +19,12 @@ class ControlRepository(Repository):
     @transactional
     def take_snapshot(self, transaction: Transaction) -> Snapshot:
         """Return all rows of the database."""
-        names = transaction.fetch_all("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
-        return {name: transaction.fetch_all(f'SELECT * FROM "{name}"') for (name,) in names}  # noqa: S608  # our tables
+        return {
+            name: transaction.fetch_all(f'SELECT * FROM "{name}"')  # noqa: S608  # our tables
+            for (name,) in transaction.fetch_all(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+            )
+        }
 
     @transactional
     def restore_snapshot(self, transaction: Transaction, snapshot: Snapshot) -> None:

@@ -222,11 +222,9 @@ def _run_in_savepoint(connection: sqlite3.Connection, job: Job[T]) -> T | Except
 
 
 def _resolve(future: asyncio.Future[Any], outcome: object) -> None:
-    if future.done():
-        return
-    if isinstance(outcome, Exception):
+    if isinstance(outcome, Exception) and not future.done():
         future.set_exception(outcome)
-    else:
+    elif not future.done():
         future.set_result(outcome)
 
 

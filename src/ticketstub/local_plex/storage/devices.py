@@ -1,8 +1,8 @@
 """An account's devices, and what ends with one.
 
-Rule: as in base.py. A device is one row for each account and client identifier; each new token updates it. Every
-operation that names a device also names its account, so that no id reaches another account's device. Removing a device
-ends all its tokens in the same transaction; if it is a media server, the server loses its owner.
+Rule: as in base.py. A device is one row for each account and client identifier; each new token updates it. `remove`
+takes the account too, so that no id reaches another account's device. It also ends all tokens of the device, in the
+same transaction; if the device is a media server, the server loses its owner.
 """
 
 from __future__ import annotations
@@ -83,7 +83,10 @@ class DeviceRepository(Repository):
 
 
 def remove_owner(transaction: Transaction, account_id: int, machine_identifier: str, now: int) -> bool:
-    """Take a media server from its owner and end its device, tokens and shares; `False` if another account owns it."""
+    """Take a media server from its owner, and end its device, tokens and shares.
+
+    Returns `False`, with nothing changed, if the account does not own it.
+    """
     if not transaction.execute(
         """
         UPDATE media_server SET owner_id = NULL WHERE machine_identifier = ?1 AND owner_id = ?2
@@ -124,7 +127,7 @@ def delete_device(transaction: Transaction, device_id: int, now: int) -> bool:
     transaction.execute(
         "UPDATE token SET revoked_at = coalesce(revoked_at, ?2), device_id = NULL WHERE device_id = ?1", device_id, now
     )
-    # So do keys that were registered there, and PINs that could issue another token there.
+    # Keys registered after a switch on this device end too, as do PINs that could issue another token for it.
     transaction.execute(
         """
         DELETE FROM device_key WHERE by_account_id = (SELECT account_id FROM device WHERE id = ?1)

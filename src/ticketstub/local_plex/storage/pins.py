@@ -1,8 +1,8 @@
 """PINs.
 
-Rule: as in base.py. A PIN is for one client and one approval: `link` starts with one conditional statement, and of many
-at once exactly one succeeds. Expiry is checked at each read; expired PINs are deleted when a new one is created, and
-nothing depends on that.
+Rule: as in base.py. A PIN is for one client and one approval: one conditional statement in `link` decides, so that of
+many concurrent approvals exactly one succeeds. Expiry is checked at each read; expired PINs are deleted when a new one
+is created, and nothing depends on that.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ TABLES = (
         revoked_at INTEGER                      -- what it has signed is invalid too
     )
     """,
-    # How often things were tried.
+    # Attempts at passwords, passcodes and codes.
     """
     CREATE TABLE attempt (
         kind TEXT NOT NULL,
@@ -187,7 +187,7 @@ TABLES = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX attempt_that_ends ON attempt (forgotten_at)",
-    # Browsers.
+    # Sessions of browsers.
     """
     CREATE TABLE session (                      -- a browser that is signed in to the pages
         digest BLOB PRIMARY KEY,
@@ -234,7 +234,7 @@ TABLES = (
     """,
     "CREATE INDEX home_member_of_home ON home_member (home_id)",
     "CREATE TABLE passcode (account_id INTEGER PRIMARY KEY REFERENCES account (id), hash TEXT NOT NULL)",
-    # Tokens from a Home switch, or from what was done with such a token: their account, and the account that switched.
+    # Tokens from a Home switch, or issued by means of such a token: their account, and the account that switched.
     """
     CREATE TABLE home_switch (
         digest BLOB PRIMARY KEY REFERENCES token (digest) ON DELETE CASCADE,

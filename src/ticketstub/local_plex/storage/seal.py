@@ -1,4 +1,4 @@
-"""The keys of an instance: digests for looking tokens up, and sealing for what must be shown again.
+"""The keys of an instance: digests to look tokens up, and encryption ("sealing") for secrets that must be shown again.
 
 Rule: an instance has one secret of 32 bytes, stored apart from the database. Each use derives its own key from it with
 a label.
@@ -46,7 +46,7 @@ class InstanceKeys:
             hashlib.sha256(bytes(byte ^ pad for byte in digest_key.ljust(64, b"\0"))) for pad in (0x36, 0x5C)
         )
         self.id = name[:4].hex()
-        """Identifies the secret without revealing it; stored with what was sealed."""
+        """Identifies the secret without revealing it. All sealed data begins with it."""
 
     @classmethod
     def create_ephemeral(cls) -> InstanceKeys:

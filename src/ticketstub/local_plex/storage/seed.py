@@ -1,8 +1,8 @@
 """Seeding: adds a world to a store, and the records that describe its accounts.
 
 Rule: new parts of the world are added, and existing rows are left as they are, so that the same world can be seeded at
-every start; all of it or nothing. Secrets are stored hashed, sealed or as digests. A media server is a device of its
-owner, with its own token (observed: `PlexOnlineToken`, 20 characters); an unclaimed one has neither.
+every start. All of it is added, or nothing. Secrets are stored hashed, sealed or as digests. A media server is a device
+of its owner, with its own token (observed: `PlexOnlineToken`, 20 characters); an unclaimed one has neither.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ HashFunction = Callable[[Secret], str]
 
 
 async def seed(store: SqliteStore, world: World, keys: InstanceKeys, hash_password: HashFunction, now: int) -> None:
-    """Add the new parts of a world to a store. In a file, each new password takes about 20 ms.
+    """Add the new parts of a world to a store. Each new password that is hashed takes about 20 ms.
 
     Args:
         store: the store.
@@ -156,7 +156,6 @@ class _Seeder(msgspec.Struct):
         return digest
 
     def _add_server(self, server: WorldMediaServer) -> None:
-        machine_identifier = server.machine_identifier
         owner_id = self._account_id(server.owner) if server.owner else None
         sources = tuple(
             SourceRow(
@@ -172,7 +171,7 @@ class _Seeder(msgspec.Struct):
                 platform_version, created_at, sources)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (machine_identifier) DO NOTHING
             """,
-            machine_identifier,
+            server.machine_identifier,
             owner_id,
             server.name,
             server.port,
@@ -184,17 +183,17 @@ class _Seeder(msgspec.Struct):
             msgspec.json.encode(sources),
         ):
             (stored,) = self.transaction.require_row(
-                "SELECT sources FROM media_server WHERE machine_identifier = ?1", machine_identifier
+                "SELECT sources FROM media_server WHERE machine_identifier = ?1", server.machine_identifier
             )
             known = msgspec.json.decode(stored, type=tuple[SourceRow, ...])
             names = {source.identifier for source in known}
             if missing := tuple(source for source in sources if source.identifier not in names):
                 self.transaction.execute(
                     "UPDATE media_server SET sources = ?2 WHERE machine_identifier = ?1",
-                    machine_identifier,
+                    server.machine_identifier,
                     msgspec.json.encode(known + missing),
                 )
-        if owner_id is not None and self.transaction.fetch_one(SELECT_IS_OWNER, machine_identifier, owner_id):
+        if owner_id is not None and self.transaction.fetch_one(SELECT_IS_OWNER, server.machine_identifier, owner_id):
             self._add_server_identity(server, owner_id)
 
     def _add_server_identity(self, server: WorldMediaServer, owner_id: int) -> None:

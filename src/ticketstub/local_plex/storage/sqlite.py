@@ -140,8 +140,10 @@ class SqliteStore(Repository):
 
     async def count_and_list_accounts(self, limit: int) -> tuple[int, tuple[AccountRow, ...]]:
         """Return the number of accounts and managed users, and the first ones by id."""
-        count = self._reader.fetch_value(int, "SELECT count(*) FROM account") or 0
-        return count, tuple(self._reader.decode_account(row) for row in self._reader.fetch_all(_SELECT_ACCOUNTS, limit))
+        return (
+            self._reader.fetch_value(int, "SELECT count(*) FROM account") or 0,
+            tuple(self._reader.decode_account(row) for row in self._reader.fetch_all(_SELECT_ACCOUNTS, limit)),
+        )
 
     @transactional
     def sign_in(self, transaction: Transaction, new: NewSignIn) -> bool:

@@ -24,18 +24,6 @@ from ticketstub.private_files import sync_folder
 TraceCallback = Callable[[str], None]
 
 _LOCK_TIMEOUT = 2.0  # seconds to wait for another process's lock, before answering 503
-# The key id of a database that does not record it: sealed data begins with it.
-_SELECT_KEY_ID = """
-    SELECT lower(hex(substr(sealed, 1, 4))) FROM signing_key
-    UNION ALL SELECT lower(hex(substr(sealed, 1, 4))) FROM token
-    LIMIT 1
-"""
-
-_SELECT_PEPPERED = """
-    SELECT 1 FROM account WHERE password_hash LIKE 'pepper:%'
-    UNION ALL SELECT 1 FROM passcode WHERE hash LIKE 'pepper:%'
-    LIMIT 1
-"""
 
 
 def parse_database_url(url: str) -> Path:
@@ -100,10 +88,9 @@ def _check_application(path: Path) -> None:
 
 def open_in_memory(trace: TraceCallback | None) -> sqlite3.Connection:
     """Create a database in memory."""
-    connection = _connect(":memory:", "foreign_keys = ON")
+    connection = _connect(":memory:", "foreign_keys = ON", trace=trace)
     for statement in TABLES:
         connection.execute(statement)
-    connection.set_trace_callback(trace)
     return connection
 
 
@@ -154,12 +141,10 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 def open_writer(path: Path, trace: TraceCallback | None) -> sqlite3.Connection:
     """Open the writing connection."""
-    connection = _connect(path, "synchronous = FULL", "foreign_keys = ON")
-    connection.set_trace_callback(trace)
-    return connection
+    return _connect(path, "synchronous = FULL", "foreign_keys = ON", trace=trace)
 
 
-def _connect(path: Path | str, *pragmas: str) -> sqlite3.Connection:
+def _connect(path: Path | str, *pragmas: str, trace: TraceCallback | None = None) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
@@ -170,6 +155,7 @@ def _connect(path: Path | str, *pragmas: str) -> sqlite3.Connection:
     except sqlite3.Error as error:
         connection.close()
         raise StoreError(f"{path} cannot be opened: {error}") from None
+    connection.set_trace_callback(trace)
     return connection
 
 
@@ -201,7 +187,13 @@ def _list_migrations(connection: sqlite3.Connection, version: int, path: Path) -
         raise StoreError(
             f"{path} was created by another version of ticketstub (tables {version}, here {SCHEMA_VERSION})"
         )
-    if connection.execute(_SELECT_PEPPERED).fetchone():
+    if connection.execute(
+        """
+        SELECT 1 FROM account WHERE password_hash LIKE 'pepper:%'
+        UNION ALL SELECT 1 FROM passcode WHERE hash LIKE 'pepper:%'
+        LIMIT 1
+        """
+    ).fetchone():
         raise StoreError(
             f"{path} contains passwords that an earlier version of ticketstub hashed with a pepper, which this version "
             "does not support: start with --reset, or name another file"
@@ -212,7 +204,17 @@ def _list_migrations(connection: sqlite3.Connection, version: int, path: Path) -
 def _check_instance(connection: sqlite3.Connection, instance_id: str, path: Path) -> None:
     """Refuse a database that was created with other keys; record these in one that names none."""
     stored_id = connection.execute("SELECT id FROM instance").fetchone()
-    key_id = stored_id or connection.execute(_SELECT_KEY_ID).fetchone()
+    # If the database names none: sealed data begins with the id of its keys.
+    key_id = (
+        stored_id
+        or connection.execute(
+            """
+        SELECT lower(hex(substr(sealed, 1, 4))) FROM signing_key
+        UNION ALL SELECT lower(hex(substr(sealed, 1, 4))) FROM token
+        LIMIT 1
+        """
+        ).fetchone()
+    )
     if key_id and key_id[0] != instance_id:
         raise StoreError(
             f"{path}.key belongs to another database: it contains key {instance_id}, but {path} was created with "
@@ -261,8 +263,7 @@ def lock_database(path: Path) -> Generator[None]:
     except Timeout:
         raise DatabaseInUse(path, *_read_holder(Path(f"{path}.lock"))) from None
     except (OSError, NotImplementedError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise StoreError(f"{path} cannot be locked: {reason}") from None
+        raise StoreError(f"{path} cannot be locked: {getattr(error, 'strerror', None) or error}") from None
     with lease:  # releases the lock
         yield
 

@@ -1,7 +1,7 @@
-"""Reading a world: driven by the fields of its structs, and reporting all faults together.
+"""Reads a world by the fields of its structs, and reports all faults together.
 
-Rule: each value is converted as its field says, or its faults are recorded and it becomes `None`. Nothing is guessed
-or ignored. References are checked at the end, so that one wrong key does not make others look wrong.
+Rule: each value is converted as its field says, or its faults are recorded and it becomes `None`. Nothing is guessed or
+ignored. References are checked at the end, so that one wrong key does not make others look wrong.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class WorldTable(msgspec.Struct, frozen=True, kw_only=True):
     """A table of a world. Its fields are its keys; keys without a default are required."""
 
     shorthand_key: ClassVar[str | None] = None
-    """The key that a string in place of the table sets."""
+    """The key to set if a string is given instead of a table."""
     conflicts: ClassVar[dict[tuple[str, str], str]] = {}
-    """Keys that exclude each other, and the end of the reason."""
+    """Pairs of keys that exclude each other, with the end of the reason."""
     removed_keys: ClassVar[dict[str, str]] = {}
-    """Keys of earlier versions, and the fixed value that each has now."""
+    """Keys that earlier versions had, with the fixed value of each."""
     requirements: ClassVar[dict[tuple[str, str], str]] = {}
-    """Keys that require another one, and the end of the reason."""
+    """Pairs of a key and the key that it requires, with the end of the reason."""
 
     @classmethod
     def find_faults(cls, _values: dict[str, Any]) -> Iterable[tuple[str, str]]:
@@ -57,14 +57,13 @@ class WorldTable(msgspec.Struct, frozen=True, kw_only=True):
         return ()
 
 
-class WorldReader:
+class WorldReader(msgspec.Struct):
     """Reads one world and collects its faults."""
 
-    def __init__(self) -> None:
-        self.faults: list[str] = []
-        self._first_paths: dict[tuple[str, object], str] = {}
-        self._usernames: list[str] = []
-        self._references: list[tuple[str, str]] = []
+    faults: list[str] = []
+    _first_paths: dict[tuple[str, object], str] = {}
+    _usernames: list[str] = []
+    _references: list[tuple[str, str]] = []
 
     def read(self, kind: type[T], raw: object, path: str = "") -> T | None:
         """Convert the value at a path to its type; return `None` if it is faulty."""
@@ -112,10 +111,12 @@ class WorldReader:
         entries: dict[str, object] = {str(name): entry for name, entry in raw.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # each entry is checked
         fields, fault_count, values = get_fields(kind), len(self.faults), dict[str, Any]()
         for name in sorted(entries.keys() - fields.keys()):
+            removed = kind.removed_keys.get(name)
             reason = "is not a known key" + format_suggestion(name, fields)
-            if name in kind.removed_keys:
-                reason = f"can no longer be chosen: it is always {kind.removed_keys[name]}"
-            self.add_fault(_join_path(path, sanitize_text(name)), reason)
+            self.add_fault(
+                _join_path(path, sanitize_text(name)),
+                f"can no longer be chosen: it is always {removed}" if removed else reason,
+            )
         for name, field in fields.items():
             if name in entries:
                 values[name] = self.read(field.type, entries[name], _join_path(path, name))

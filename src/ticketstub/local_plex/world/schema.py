@@ -1,8 +1,8 @@
 """The world: the accounts, media servers, shares, sources and Homes of a local Plex.
 
-Rule: a world is written in TOML or as a Python mapping. It is accepted as a whole, or refused with all its faults. What
-it leaves out is derived from the names in it, so that the same file always gives the same world. Each key is declared
-once, as a field, which `reading.py` reads. Keys are added, never changed.
+Rule: a world is written in TOML or as a Python mapping. It is accepted as a whole, or refused with all its faults. Ids
+that it leaves out are derived from its names, so that the same file always gives the same ids; tokens that it leaves
+out are random. Each key is declared once, as a field, which `reading.py` reads. A key never changes its meaning.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ class WorldConnection(WorldTable, frozen=True, kw_only=True):
 
 
 class WorldAddress(WorldTable, frozen=True, kw_only=True):
-    """An address of a media server: a `uri`, or a host and a port, by default those at which it answers."""
+    """An address of a media server: a `uri`, or a `host` and a `port`, which default to where the server answers."""
 
     conflicts: ClassVar = {
         ("host", "uri"): ", which has its own",
@@ -391,7 +391,7 @@ class World(WorldTable, frozen=True, kw_only=True):
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, object]) -> World:
-        """Read a world from a mapping such as TOML gives. Raises `WorldError`."""
+        """Read a world from a mapping with the structure of the TOML file. Raises `WorldError`."""
         reading = WorldReader()
         world = reading.read(cls, mapping)
         reading.check_references()
@@ -452,5 +452,6 @@ def find_managed_users(homes: Iterable[WorldHome], title: str, home: str = "") -
 def _explain_mismatch(title: str, matches: Sequence[WorldManaged], homes: Sequence[WorldHome]) -> str:
     if matches:
         return "is in more than one Home: name the one with home"
-    titles = [each.title for home in homes for each in home.managed]
-    return f'there is no managed user "{sanitize_text(title)}"' + format_suggestion(title, titles)
+    return f'there is no managed user "{sanitize_text(title)}"' + format_suggestion(
+        title, (each.title for home in homes for each in home.managed)
+    )

@@ -23,7 +23,7 @@ MAX_HOME_SIZE = 15
 """The largest number of members of a Home (observed: `maxHomeSize`)."""
 
 MAX_PASSWORD_BYTES = 1024
-"""The length of the longest accepted password, in bytes."""
+"""The largest length of a password, in bytes."""
 
 _PHC = r"\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,4}),p=(\d{1,4})\$([A-Za-z0-9+/]{11,64})\$([A-Za-z0-9+/]{16,128})"
 _TOKEN = re.compile("[A-Za-z0-9_-]{20}")
@@ -45,7 +45,7 @@ def is_token_shaped(text: str) -> bool:
 
 
 def find_hash_fault(stored: str) -> str | None:
-    """Return why a password hash is not accepted, or `None`. A very costly one could stop the whole machine."""
+    """Return why a password hash is not accepted, or `None`. Verifying a very costly one could stop the machine."""
     match = re.fullmatch(_PHC, stored)
     if match is None:
         return "must be an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$salt$hash)"
@@ -92,7 +92,7 @@ def _match_pattern(pattern: str | re.Pattern[str], reason: str, raw: object) -> 
 
 
 def parse_email(raw: object) -> str:
-    """An e-mail address, as strictly as a local Plex needs it."""
+    """An e-mail address: text with one @, something before and after it, and no spaces."""
     address = parse_text(raw)
     _require(address.count("@") == 1, "must contain one @")
     _require(re.fullmatch(r"[^@\s]+@[^@\s]+", address), "must have something before and after the @, and no spaces")

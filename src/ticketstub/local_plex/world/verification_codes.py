@@ -1,6 +1,7 @@
 """Verification codes (RFC 6238: HMAC-SHA-1, six digits, 30 seconds).
 
-Rule: this module computes codes and finds the time step of a code. The store uses up each step once, in rising order.
+Rule: this module computes codes and finds the time step of a code. The store accepts a step only if it is later than
+the last one used.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 STEP_SECONDS = 30
-"""The length of a time step: each code is for one."""
+"""The length of a time step in seconds. Each step has its own code."""
 
 
 def normalize_secret(text: str) -> str:
