@@ -174,7 +174,9 @@ def _invoke_app(arguments: list[str]) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", PlexWarning)
-            warnings.showwarning = lambda message, *_where: click.echo(f"note: {message}", err=True)
+            warnings.showwarning = lambda message, _kind, _path, _line, _to=None, _text=None: click.echo(
+                f"note: {message}", err=True
+            )
             if instruction := os.environ.get(COMPLETION_VARIABLE):
                 from click.shell_completion import shell_complete
 
