@@ -174,7 +174,7 @@ def _invoke_app(arguments: list[str]) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", PlexWarning)
-            warnings.showwarning = lambda message, _kind, _path, _line, _to=None, _text=None: click.echo(
+            warnings.showwarning = lambda message, category, filename, lineno, file=None, line=None: click.echo(  # noqa: ARG005  # Python's signature
                 f"note: {message}", err=True
             )
             if instruction := os.environ.get(COMPLETION_VARIABLE):
