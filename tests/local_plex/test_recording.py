@@ -352,6 +352,12 @@ def test_ordinary_words_stay() -> None:
         assert text == Scrubber().scrub(text)
 
 
+def test_numbers_within_a_secret_are_zero() -> None:
+    """What a secret's name has under it keeps its shape: numbers are 0, truths and nulls stay."""
+    text = '{"authToken":{"value":12345678,"pinned":true,"until":null},"count":5}'
+    assert '{"authToken":{"value":0,"pinned":true,"until":null},"count":5}' == Scrubber().scrub(text)
+
+
 def test_many_answers_with_secrets_of_their_own_are_recorded_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

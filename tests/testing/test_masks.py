@@ -175,3 +175,13 @@ def test_json_within_a_text_stays_readable(stage: LocalPlexController) -> None:
     assert found["authToken"].startswith("#")
     assert ("[1, 2", "[" * 10_000) == (only.body["b"], only.body["c"])
     assert msgspec.json.encode(only)
+
+
+def test_values_that_are_no_secret_stay(stage: LocalPlexController) -> None:
+    """Numbers and truths of a body stay; within a secret, an empty text, a null and a truth stay and numbers do not."""
+    stage.requests.clear()
+    body = json.dumps({"count": 5, "strong": True, "secret": {"empty": "", "none": None, "set": False, "digits": 4711}})
+    ask(stage.url, "POST", "/api/v2/pins", {"Content-Type": "application/json"}, body)
+    (only,) = stage.requests
+    masked = {"empty": "", "none": None, "set": False, "digits": "…"}
+    assert {"count": 5, "strong": True, "secret": masked} == only.body
