@@ -149,10 +149,8 @@ def read_legacy_sign_in(request: IncomingRequest) -> LegacySignIn:
 def _read_basic_auth(request: IncomingRequest) -> tuple[str, str] | None:
     """Read login and password from HTTP Basic (RFC 7617); `None` if the field is missing or malformed."""
     scheme, _, encoded = request.get_header(b"authorization").partition(b" ")
-    if scheme.lower() != b"basic":
-        return None
     try:
-        pair = b64decode(encoded.strip(), validate=True)
+        pair = b64decode(encoded.strip(), validate=True) if scheme.lower() == b"basic" else b""
     except binascii.Error:
         return None
     login, colon, password = decode_header(pair).partition(":")

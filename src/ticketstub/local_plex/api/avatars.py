@@ -17,7 +17,6 @@ from ticketstub.local_plex.api import PlexTvContext, Routes
 from ticketstub.local_plex.http.response import PLEX_TV_BODILESS_HEADERS, OutgoingResponse
 from ticketstub.local_plex.http.router import Route
 from ticketstub.protocol.call import Call, HttpSpec
-from ticketstub.protocol.codec import Format
 from ticketstub.refusals import NotFound
 
 _GRID_SIZE, _CELL_PIXELS = 11, 8  # cells, and pixels of each; with one bit a pixel, a byte is a cell
@@ -41,10 +40,6 @@ class GetAvatar(Call[bytes], frozen=True, kw_only=True):
     )
 
     uuid: str
-
-    def write(self, value: bytes, form: Format) -> bytes:  # noqa: ARG002  # a picture has one format
-        """Write the reply: the picture."""
-        return value
 
 
 async def get_avatar(context: PlexTvContext, call: GetAvatar) -> OutgoingResponse:

@@ -68,8 +68,11 @@ async def remove_device(context: PlexTvContext, call: RemoveDevice) -> None:
 
 async def get_public_address(context: PlexTvContext, _call: GetPublicAddress) -> OutgoingResponse:
     """Return the client's address in plain text (observed)."""
-    fields = [(b"content-type", b"text/plain; charset=utf-8"), *PLEX_TV_BODILESS_HEADERS]
-    return OutgoingResponse(200, fields, context.request.client_address.encode())
+    return OutgoingResponse(
+        200,
+        [(b"content-type", b"text/plain; charset=utf-8"), *PLEX_TV_BODILESS_HEADERS],
+        context.request.client_address.encode(),
+    )
 
 
 def _describe_device(instance: Instance, row: RegisteredDevice, address: str) -> AuthorizedDevice:

@@ -21,8 +21,8 @@ from ticketstub.local_plex.domain.media_servers import AccessLevel, build_connec
 from ticketstub.local_plex.http.router import RequestContext, Route
 from ticketstub.local_plex.storage.base import AccountRow, MediaServerRow
 from ticketstub.local_plex.storage.seed import build_server_device
-from ticketstub.models import Identity, Model, ServerInformation, Source, TransientToken
-from ticketstub.protocol.call import CONTAINER, Call, HttpSpec, ReplyCodec, write_container_reply
+from ticketstub.models import Identity, ServerInformation, Source, TransientToken
+from ticketstub.protocol.call import CONTAINER, Call, HttpSpec
 from ticketstub.protocol.claim import ClaimServer, ClaimStatus, GetClaimStatus, UnclaimServer
 from ticketstub.protocol.codec import Format, write_document
 from ticketstub.protocol.media_server import (
@@ -78,32 +78,18 @@ ServerContext = RequestContext[MediaServer, Principal]
 JsonObject = dict[str, object]
 
 
-class LibrarySections(Model, frozen=True, kw_only=True):
-    """The libraries of a media server."""
-
-    allow_sync: bool = False
-    title1: str = "Plex Library"
-
-
-class GetSections(Call[LibrarySections], frozen=True, kw_only=True):
-    """List a media server's libraries: `GET /library/sections`, 200 (observed). Our client uses a raw request."""
-
-    http = HttpSpec(
-        "GET",
-        "/library/sections",
-        "sections",
-        base="server",
-        mark="observed",
-        reply=ReplyCodec(write=write_container_reply),
-    )
-
-
 class _ListCall(Call[JsonObject], frozen=True, kw_only=True):
     """A list of a media server, for which our client uses raw requests."""
 
     def write(self, value: JsonObject, form: Format) -> bytes:
         """Write the reply."""
         return write_document(CONTAINER, value, form, wrap_json=True)
+
+
+class GetSections(_ListCall, frozen=True, kw_only=True):
+    """List a media server's libraries: `GET /library/sections`, 200 (observed)."""
+
+    http = HttpSpec("GET", "/library/sections", "sections", base="server", mark="observed")
 
 
 class GetAccounts(_ListCall, frozen=True, kw_only=True):
@@ -145,11 +131,6 @@ def require_my_plex_access(server: MediaServer, principal: Principal) -> None:
         raise Forbidden
 
 
-def require_source_access(server: MediaServer, principal: Principal) -> None:
-    """Require access to the sources; raises `NotFound` or `Forbidden`."""
-    media_servers.check_source_access(server.row, principal.access)
-
-
 async def get_identity(context: ServerContext, _call: GetIdentity) -> Identity:
     """Return the server's identity."""
     row, owner_id = context.server.row, await context.server.get_owner_id()
@@ -178,9 +159,9 @@ async def get_server_information(context: ServerContext, _call: GetServerInforma
     )
 
 
-async def list_sections(_context: ServerContext, _call: GetSections) -> LibrarySections:
+async def list_sections(_context: ServerContext, _call: GetSections) -> JsonObject:
     """List the libraries: none."""
-    return LibrarySections()
+    return {"size": 0, "allowSync": False, "title1": "Plex Library"}
 
 
 async def list_accounts(context: ServerContext, _call: GetAccounts) -> JsonObject:
@@ -228,15 +209,9 @@ async def list_system_devices(context: ServerContext, _call: GetSystemDevices) -
 
 async def get_statistics(context: ServerContext, call: GetStatistics) -> JsonObject:
     """Return one measurement, of an idle server."""
-    idle = {
-        "timespan": call.timespan,
-        "at": context.server.instance.now(),
-        "hostCpuUtilization": 0.0,
-        "processCpuUtilization": 0.0,
-        "hostMemoryUtilization": 0.0,
-        "processMemoryUtilization": 0.0,
-    }
-    return {"size": 1, "StatisticsResources": [idle]}
+    names = ("hostCpuUtilization", "processCpuUtilization", "hostMemoryUtilization", "processMemoryUtilization")
+    measurement = {"timespan": call.timespan, "at": context.server.instance.now(), **dict.fromkeys(names, 0.0)}
+    return {"size": 1, "StatisticsResources": [measurement]}
 
 
 async def list_clients(_context: ServerContext, _call: GetClients) -> JsonObject:
@@ -278,9 +253,9 @@ async def _describe_claim(server: MediaServer, *, is_token_permanent: bool = Tru
     if owner is None:
         return ClaimStatus(mapping_state="unknown", sign_in_state="none", subscription_active=False)
     instance, machine_identifier = server.instance, server.row.machine_identifier
-    sealed_token = None
-    if instance.quirks.my_plex_account == "with_token" and is_token_permanent:
-        sealed_token = await instance.store.claims.get_sealed_server_token(machine_identifier, instance.now())
+    has_token = instance.quirks.my_plex_account == "with_token" and is_token_permanent
+    find_token = instance.store.claims.get_sealed_server_token
+    sealed_token = await find_token(machine_identifier, instance.now()) if has_token else None
     connections = build_connections(instance.addresses.get(machine_identifier, ()), machine_identifier)
     public_connection = find_public_connection(connections)
     local_connection = next((each for each in connections if each.local), None)
@@ -350,7 +325,7 @@ ROUTES: list[Route[MediaServer, Principal]] = [
         GetSourceConnectionInformation,
         get_source_connection_information,
         write=_write_source,
-        authorize=require_source_access,
+        authorize=lambda server, principal: media_servers.check_source_access(server.row, principal.access),
     ),
     Route(GetAccounts, list_accounts, authorize=require_owner),
     Route(GetSystemDevices, list_system_devices, authorize=require_owner),

@@ -248,9 +248,10 @@ async def create_share(context: PlexTvContext, call: CreateShare) -> Share | Out
     guest = await _find_invited_account(context, call)
     if _find_share(await _load_contacts(context), call.machine_identifier, guest.id):
         # The status is 422, but the body says 400 and has no message (observed in XML).
-        error: list[object] = [{"code": 1999, "field": "base", "status": 400}]
         response_format = context.request.response_format
-        body = write_document("errors", error, response_format, wrap_json=True)
+        body = write_document(
+            "errors", [{"code": 1999, "field": "base", "status": 400}], response_format, wrap_json=True
+        )
         return OutgoingResponse(422, PLEX_TV_HEADERS[response_format], body)
     token = instance.keys.generate_token()
     await instance.store.shares.share(
@@ -269,10 +270,11 @@ async def create_share(context: PlexTvContext, call: CreateShare) -> Share | Out
 
 async def _find_invited_account(context: PlexTvContext, call: CreateShare) -> AccountRow:
     store = context.server.store
-    if call.invited_id is not None:
-        guest = await store.find_account_by_id(call.invited_id)
-    else:
-        guest = await store.find_account_by_login(call.invited_email or "")
+    guest = await (
+        store.find_account_by_login(call.invited_email or "")
+        if call.invited_id is None
+        else store.find_account_by_id(call.invited_id)
+    )
     if guest is None or guest.disabled:
         raise NotFound
     if guest.id == context.caller.account_id:

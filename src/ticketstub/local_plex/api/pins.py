@@ -48,10 +48,12 @@ async def get_pin(context: PlexTvContext, call: GetPin) -> Pin:
     """Return the state of a PIN."""
     now = context.server.now()
     pin = await _find_own_pin(context, call.id, now, legacy=False)
-    claims = None
-    if pin.jwk is not None and call.device_jwt is not None:
-        # No nonce is spent: a client sends the same JWT with every poll (observed).
-        claims = verify_jwt(call.device_jwt, pin.jwk, pin.client.client_identifier, now, require_nonce=False)
+    # No nonce is spent: a client sends the same JWT with every poll (observed).
+    claims = (
+        verify_jwt(call.device_jwt, pin.jwk, pin.client.client_identifier, now, require_nonce=False)
+        if pin.jwk is not None and call.device_jwt is not None
+        else None
+    )
     token = await _get_token_once(context, pin, claims)
     return pins.render_pin(pin, token, now, context.request.base_url)
 
@@ -101,8 +103,7 @@ async def _approve_by_code(context: PlexTvContext, code: str, account_id: int, n
         return False
     asker = instance.keys.digest(context.token)
     switched_by = await instance.store.homes.get_switched_by(asker)
-    is_open = pin.account_id is None and pin.denied_at is None
-    if is_open and await pins.approve_pin(instance, pin, account_id, switched_by, approver_digest=asker):
+    if await pins.approve_pin(instance, pin, account_id, switched_by, approver_digest=asker):
         return True
     account = await instance.store.find_account_by_id(account_id)
     if account is None or account.disabled:  # since its token was checked
@@ -118,8 +119,11 @@ async def get_pin_qr(context: PlexTvContext, call: GetPinQr) -> OutgoingResponse
     if pin is None:
         raise PinNotFound
     if pin.strong:  # all in the fragment (documented)
-        context_fields = {"clientID": pin.client.client_identifier, "code": pin.code}
-        context_fields["context[device][product]"] = pin.client.product or "0"
+        context_fields = {
+            "clientID": pin.client.client_identifier,
+            "code": pin.code,
+            "context[device][product]": pin.client.product or "0",
+        }
         app_url = "https://app.plex.tv" if request.base_url == PLEX_TV_URL else request.base_url
         url = f"{app_url}/auth#?{urlencode(context_fields, quote_via=quote)}"
     else:  # the link page with the code filled in (documented)

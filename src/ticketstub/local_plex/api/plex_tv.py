@@ -119,8 +119,11 @@ class PlexTv:
             context.caller = accounts.check_token_kind(
                 await find_token(self._instance, context.token), route.token_kinds or DEFAULT_TOKEN_KINDS
             )
-            is_forbidden = context.caller.kind == "server" and self._instance.quirks.server_tokens == "forbidden"
-            if is_forbidden and request.path.startswith("/api/v2/"):
+            if (
+                context.caller.kind == "server"
+                and self._instance.quirks.server_tokens == "forbidden"
+                and request.path.startswith("/api/v2/")
+            ):
                 raise Forbidden
             self._device_tracker.record(context.caller.device_id, request)
         reply = await route.reply(context)

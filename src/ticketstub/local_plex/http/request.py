@@ -39,8 +39,6 @@ FORM_TYPE = b"application/x-www-form-urlencoded"
 _BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
 _MAX_FIELDS = 100
 _MAX_DIGITS = 18
-_METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
-_SAME_SITE = frozenset({b"same-origin", b"none"})
 _HOST_PATTERN = re.compile(r"(?:\[(?P<literal>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:]*))(?::[0-9]*)?").fullmatch
 _AUTHORITY_PATTERN = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
@@ -229,7 +227,7 @@ class IncomingRequest:
     def is_cross_site(self) -> bool:
         """Whether a browser says that a page of another origin sent this request."""
         if site := self.get_header(b"sec-fetch-site"):
-            return site not in _SAME_SITE
+            return site not in {b"same-origin", b"none"}
         return bool(self.get_header(b"origin")) and not self.has_own_origin
 
     @property
@@ -265,7 +263,7 @@ class IncomingRequest:
     @property
     def expects_body(self) -> bool:
         """Whether the body is read. For a GET it is read only if it is a form."""
-        return self.method not in _METHODS_WITHOUT_BODY or (self.method == "GET" and self.media_type == FORM_TYPE)
+        return self.method not in {"GET", "OPTIONS"} or (self.method == "GET" and self.media_type == FORM_TYPE)
 
     @property
     def parameters(self) -> dict[str, str]:

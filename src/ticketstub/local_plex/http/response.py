@@ -23,7 +23,9 @@ _COMMON_HEADERS: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"SAMEORIGIN"),
 ]
-_REVALIDATE_HEADERS: Headers = [(b"cache-control", b"max-age=0, private, must-revalidate"), *_COMMON_HEADERS]
+PLEX_TV_BODILESS_HEADERS: Headers = [(b"cache-control", b"max-age=0, private, must-revalidate"), *_COMMON_HEADERS]
+"""The fields of plex.tv's responses without a body."""
+
 _NO_CACHE_HEADERS: Headers = [(b"cache-control", b"no-cache"), *_COMMON_HEADERS]
 
 
@@ -31,14 +33,11 @@ def _add_content_type(headers: Headers, media_type: str) -> Headers:
     return [(b"content-type", media_type.encode()), *headers]
 
 
-PLEX_TV_HEADERS = {form: _add_content_type(_REVALIDATE_HEADERS, form.media_type) for form in Format}
+PLEX_TV_HEADERS = {form: _add_content_type(PLEX_TV_BODILESS_HEADERS, form.media_type) for form in Format}
 """The fields of plex.tv's responses, by format."""
 
 PLEX_TV_401_HEADERS = {form: _add_content_type(_NO_CACHE_HEADERS, form.media_type) for form in Format}
 """The fields of plex.tv's 401, which must not be cached."""
-
-PLEX_TV_BODILESS_HEADERS = _REVALIDATE_HEADERS
-"""The fields of plex.tv's responses without a body."""
 
 _MEDIA_SERVER_COMMON_HEADERS: Headers = [(b"x-plex-protocol", b"1.0"), (b"cache-control", b"no-cache")]
 MEDIA_SERVER_HEADERS = {

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Awaitable, Callable
+from functools import partial
 from hmac import compare_digest
 
 import msgspec
@@ -76,34 +78,32 @@ class BrowserSession:
 
     async def sign_in(self, account: AccountRow, verification_step: int | None) -> bool:
         """Sign in to an account; `False` if the code was already used or the account is disabled."""
-        value, now = secrets.token_urlsafe(32), self._instance.now()
-        created = await self._instance.store.sessions.create(
-            digest=self._compute_digest(value),
-            account_id=account.id,
-            now=now,
-            expires_at=now + SESSION_LIFETIME,
-            replaced_digest=self.session_digest,
-            verification_step=verification_step,
-        )
-        if created:
-            self._set_cookie(value)
-        return created
+        create = self._instance.store.sessions.create
+        return await self._replace(partial(create, account_id=account.id, verification_step=verification_step))
 
     async def switch_user(self, account_id: int, passcode_hash: str | None) -> bool:
         """Switch to another user of the Home, whose passcode has this hash; `False` if that is no longer allowed."""
+        return await self._replace(
+            partial(
+                self._instance.store.sessions.switch_user,
+                account_id=account_id,
+                switched_by=self.switched_by or (self.account.id if self.account else None),
+                passcode_hash=passcode_hash,
+            )
+        )
+
+    async def _replace(self, create: Callable[..., Awaitable[bool]]) -> bool:
+        """Call `create` for a session with a new cookie, in place of the present one; return what it returns."""
         value, now = secrets.token_urlsafe(32), self._instance.now()
-        switched = await self._instance.store.sessions.switch_user(
+        is_created = await create(
             digest=self._compute_digest(value),
-            account_id=account_id,
             now=now,
             expires_at=now + SESSION_LIFETIME,
             replaced_digest=self.session_digest,
-            switched_by=self.switched_by or (self.account.id if self.account else None),
-            passcode_hash=passcode_hash,
         )
-        if switched:
+        if is_created:
             self._set_cookie(value)
-        return switched
+        return is_created
 
     async def sign_out(self) -> None:
         """End the session."""

@@ -42,7 +42,6 @@ _COMMON_HEADERS: Headers = [
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-_STATIC_HEADERS: Headers = [(b"cache-control", b"no-cache"), *_COMMON_HEADERS]
 _NO_STORE_HEADERS: Headers = [(b"cache-control", b"no-store"), (b"vary", b"Cookie"), *_COMMON_HEADERS]
 _PAGE_HEADERS: Headers = [(b"content-type", b"text/html; charset=utf-8"), *_NO_STORE_HEADERS]
 _MEDIA_TYPES = {".css": b"text/css; charset=utf-8", ".js": b"text/javascript; charset=utf-8", ".svg": b"image/svg+xml"}
@@ -131,7 +130,9 @@ def load_static_files() -> dict[str, OutgoingResponse]:
     """Return the files under `/static/` by path; the first call reads them all."""
     return {
         f"/static/{file.name}": OutgoingResponse(
-            200, [(b"content-type", _MEDIA_TYPES[file.suffix]), *_STATIC_HEADERS], file.read_bytes()
+            200,
+            [(b"content-type", _MEDIA_TYPES[file.suffix]), (b"cache-control", b"no-cache"), *_COMMON_HEADERS],
+            file.read_bytes(),
         )
         for file in (_HERE / "static").iterdir()
         if file.suffix in _MEDIA_TYPES
@@ -163,11 +164,8 @@ def format_ago(seconds: int) -> str:
 
 def format_duration(seconds: int) -> str:
     """Format a duration in one unit, rounded down: `2 minutes`."""
-    for size, unit in _UNITS:
-        if seconds >= size:
-            number = seconds // size
-            return f"{number} {unit}{'' if number == 1 else 's'}"
-    return "a moment"
+    number, unit = next(((seconds // size, unit) for size, unit in _UNITS if seconds >= size), (0, ""))
+    return f"{number} {unit}{'' if number == 1 else 's'}" if unit else "a moment"
 
 
 def format_wait(refusal: RateLimited | TooManyFailures) -> str:

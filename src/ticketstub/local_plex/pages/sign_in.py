@@ -123,8 +123,7 @@ def _render_refusal(context: PageContext, refusal: Unauthorized | RateLimited) -
     elif isinstance(refusal, WrongVerificationCode):
         text = "This code is wrong or was already used. Wait for the next one."
         if "proof" in parameters:
-            proof_fields = {name: parameters[name] for name in ("proof", "account", "until")}
-            login = "this account"
+            login, proof_fields = "this account", {name: parameters[name] for name in ("proof", "account", "until")}
     elif refusal.code == 1030:
         text = "This account signs in with its e-mail address only."
     elif "proof" in parameters:

@@ -41,11 +41,6 @@ class Page(NamedTuple):
     show: PageHandler | None = None
     submit: PageHandler | None = None
 
-    @property
-    def allowed_methods(self) -> str:
-        """The HTTP methods that the page supports."""
-        return ", ".join([*(["GET", "HEAD"] if self.show else []), *(["POST"] if self.submit else [])])
-
 
 _AUTH_PAGE = Page(approval.show_approval, approval.submit_decision)
 _LINK_PAGE = Page(approval.show_link_form, approval.submit_code)
@@ -98,7 +93,8 @@ class Pages:
         page = PAGES[request.path]
         handler = {"GET": page.show, "POST": page.submit}.get(request.method)
         if handler is None:
-            return self._render_method_not_allowed(page.allowed_methods)
+            allowed = [*(["GET", "HEAD"] if page.show else []), *(["POST"] if page.submit else [])]
+            return self._render_method_not_allowed(", ".join(allowed))
         browser = BrowserSession(self._instance, request)
         if request.method == "POST":
             _check_form(request, browser)

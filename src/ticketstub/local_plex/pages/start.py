@@ -36,10 +36,13 @@ async def show_start(context: PageContext) -> OutgoingResponse:
     if overview is None:
         raise Forbidden
     show_secrets = _can_see_secrets(context, overview)
-    servers: list[tuple[str, str | None]] = []
-    for row in await instance.store.list_media_servers():
-        connections = build_connections(instance.addresses.get(row.machine_identifier, ()), row.machine_identifier)
-        servers += [(row.name, each.uri) for each in connections[:1]]
+    servers = [
+        (row.name, connection.uri)
+        for row in await instance.store.list_media_servers()
+        for connection in build_connections(instance.addresses.get(row.machine_identifier, ()), row.machine_identifier)[
+            :1
+        ]
+    ]
     response = context.render_page(
         "start.html",
         summary=await overview.summarise(instance, include_secrets=show_secrets),
