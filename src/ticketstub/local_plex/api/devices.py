@@ -227,8 +227,8 @@ async def get_claim_token(context: PlexTvContext, _call: GetClaimToken) -> Token
 async def exchange_claim(context: PlexTvContext, call: ExchangeClaim) -> Account:
     """Issue the server's token, with the account that owns the server from now on; raises `Refusal`."""
     client = read_client(context.request)
-    server_device = replace(client, provides=client.provides or "server")
-    account_id, token = await redeem_claim(context.server, call.token, server_device)
+    client = replace(client, provides=client.provides or "server")
+    account_id, token = await redeem_claim(context.server, call.token, client)
     row = await context.server.store.find_account_by_id(account_id)
     return replace(row.record if row else Account(id=account_id), auth_token=token)
 

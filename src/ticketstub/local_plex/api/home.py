@@ -199,8 +199,9 @@ async def add_home_user(context: PlexTvContext, call: AddHomeUser) -> HomeUser:
         account = AccountRow(id=managed.id, record=build_managed_record(managed, now))
         if not await store.homes.add_managed_user(home, account, now):
             # The Home is full, or has changed in the meantime (assumed).
-            message = "The server could not perform the action required with the entity provided"
-            raise Refusal(message, status=422, code=1008)
+            raise Refusal(
+                "The server could not perform the action required with the entity provided", status=422, code=1008
+            )
     return describe_home_user(MemberRow(account=account, is_admin=False, changed_at=now))
 
 

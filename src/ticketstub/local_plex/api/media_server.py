@@ -8,6 +8,7 @@ of other sites (assumed). Refusals are web pages for every Accept field (observe
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -121,12 +122,10 @@ class MediaServerSite(MediaServer):
 
     async def _find_token(self, token: str) -> TokenRow | None:
         """Look up a token; a JWT only if the world asks for it (observed: servers refuse it, though documented)."""
-        if self.instance.quirks.jwt_on_media_server == "refuse" and is_jwt_shaped(token):
-            return None
-        try:
-            return await find_token(self.instance, token)
-        except TokenExpired:
-            return None
+        if self.instance.quirks.jwt_on_media_server != "refuse" or not is_jwt_shaped(token):
+            with contextlib.suppress(TokenExpired):
+                return await find_token(self.instance, token)
+        return None
 
     def find_route(self, request: IncomingRequest) -> Route[MediaServer, Principal] | None:
         """Find the route of a request, and set its path template; `None` if there is no route."""

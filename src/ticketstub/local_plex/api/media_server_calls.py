@@ -11,6 +11,8 @@ the one behind it if that was a transient token. Only the owner gets the sources
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 from msgspec.structs import replace
 
@@ -22,9 +24,9 @@ from ticketstub.local_plex.http.router import RequestContext, Route
 from ticketstub.local_plex.storage.base import AccountRow, MediaServerRow
 from ticketstub.local_plex.storage.seed import build_server_device
 from ticketstub.models import Identity, ServerInformation, Source, TransientToken
-from ticketstub.protocol.call import CONTAINER, Call, HttpSpec
+from ticketstub.protocol.call import CONTAINER, Call, HttpSpec, ReplyCodec
 from ticketstub.protocol.claim import ClaimServer, ClaimStatus, GetClaimStatus, UnclaimServer
-from ticketstub.protocol.codec import Format, write_document
+from ticketstub.protocol.codec import write_document
 from ticketstub.protocol.media_server import (
     GetIdentity,
     GetServerInformation,
@@ -78,44 +80,40 @@ ServerContext = RequestContext[MediaServer, Principal]
 JsonObject = dict[str, object]
 
 
-class _ListCall(Call[JsonObject], frozen=True, kw_only=True):
-    """A list of a media server, for which our client uses raw requests."""
-
-    def write(self, value: JsonObject, form: Format) -> bytes:
-        """Write the reply."""
-        return write_document(CONTAINER, value, form, wrap_json=True)
+# Our client reads these lists with raw requests.
+_LIST_REPLY = ReplyCodec(write=partial(write_document, CONTAINER, wrap_json=True))
 
 
-class GetSections(_ListCall, frozen=True, kw_only=True):
+class GetSections(Call[JsonObject], frozen=True, kw_only=True):
     """List a media server's libraries: `GET /library/sections`, 200 (observed)."""
 
-    http = HttpSpec("GET", "/library/sections", "sections", base="server", mark="observed")
+    http = HttpSpec("GET", "/library/sections", "sections", base="server", mark="observed", reply=_LIST_REPLY)
 
 
-class GetAccounts(_ListCall, frozen=True, kw_only=True):
+class GetAccounts(Call[JsonObject], frozen=True, kw_only=True):
     """List the users of a media server: `GET /accounts`, 200, the owner only (observed)."""
 
-    http = HttpSpec("GET", "/accounts", "accounts", base="server", mark="observed")
+    http = HttpSpec("GET", "/accounts", "accounts", base="server", mark="observed", reply=_LIST_REPLY)
 
 
-class GetSystemDevices(_ListCall, frozen=True, kw_only=True):
+class GetSystemDevices(Call[JsonObject], frozen=True, kw_only=True):
     """List the devices that used a media server: `GET /devices`, 200, the owner only (that is assumed)."""
 
-    http = HttpSpec("GET", "/devices", "system_devices", base="server", mark="observed")
+    http = HttpSpec("GET", "/devices", "system_devices", base="server", mark="observed", reply=_LIST_REPLY)
 
 
-class GetStatistics(_ListCall, frozen=True, kw_only=True):
+class GetStatistics(Call[JsonObject], frozen=True, kw_only=True):
     """Get the load of a media server: `GET /statistics/resources`, 200, the owner only (that is assumed)."""
 
-    http = HttpSpec("GET", "/statistics/resources", "statistics", base="server", mark="observed")
+    http = HttpSpec("GET", "/statistics/resources", "statistics", base="server", mark="observed", reply=_LIST_REPLY)
 
     timespan: int = 6
 
 
-class GetClients(_ListCall, frozen=True, kw_only=True):
+class GetClients(Call[JsonObject], frozen=True, kw_only=True):
     """List the players in a media server's network: `GET /clients`, 200 (observed)."""
 
-    http = HttpSpec("GET", "/clients", "clients", base="server", mark="observed")
+    http = HttpSpec("GET", "/clients", "clients", base="server", mark="observed", reply=_LIST_REPLY)
 
 
 def require_owner(_server: MediaServer, principal: Principal) -> None:
@@ -254,8 +252,8 @@ async def _describe_claim(server: MediaServer, *, is_token_permanent: bool = Tru
         return ClaimStatus(mapping_state="unknown", sign_in_state="none", subscription_active=False)
     instance, machine_identifier = server.instance, server.row.machine_identifier
     has_token = instance.quirks.my_plex_account == "with_token" and is_token_permanent
-    find_token = instance.store.claims.get_sealed_server_token
-    sealed_token = await find_token(machine_identifier, instance.now()) if has_token else None
+    claims = instance.store.claims
+    sealed_token = await claims.get_sealed_server_token(machine_identifier, instance.now()) if has_token else None
     connections = build_connections(instance.addresses.get(machine_identifier, ()), machine_identifier)
     public_connection = find_public_connection(connections)
     local_connection = next((each for each in connections if each.local), None)

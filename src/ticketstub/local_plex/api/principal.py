@@ -83,6 +83,5 @@ async def find_token(instance: Instance, token: str) -> TokenRow | None:
     """
     if device_keys.is_jwt_shaped(token):
         return await device_keys.find_jwt(instance, token)
-    if not is_token_shaped(token):
-        return None
-    return await instance.store.find_token(instance.keys.digest(token), instance.now())
+    find, digest = instance.store.find_token, instance.keys.digest
+    return await find(digest(token), instance.now()) if is_token_shaped(token) else None

@@ -298,10 +298,8 @@ def choose_format(accept: bytes, default: Format) -> Format:
         if media_type in _FORMATS_BY_MEDIA_TYPE:  # a malformed weight counts as none
             quality = next((float(match[1]) for each in parameters if (match := _QUALITY(each))), 1.0)
             weights.setdefault(_FORMATS_BY_MEDIA_TYPE[media_type], quality)
-    best = max(weights, key=lambda response_format: weights[response_format], default=default)
-    if weights.get(best, 1.0) > 0:
-        return best
-    return next((form for form in (default, *Format) if form not in weights), default)
+    ranked = sorted(weights, key=lambda form: weights[form], reverse=True)
+    return next((form for form in (*ranked, default, *Format) if weights.get(form, 1.0) > 0), default)
 
 
 def split_suffix(path: str) -> tuple[str, Format | None]:

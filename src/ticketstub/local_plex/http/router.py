@@ -2,11 +2,12 @@
 
 Rule: every route is a call of `protocol`. A route reads its call from the request, passes it to one handler, and lets
 the call write the reply. A handler sees a `RequestContext`, never ASGI. A path without parameters is looked up whole
-and takes precedence; a path with parameters (`/api/v2/pins/{id}`) is matched segment by segment.
+and takes precedence; a path with parameters (`/api/v2/pins/{id}`) is matched by a pattern.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, Literal, TypeVar
 
@@ -23,6 +24,8 @@ CallT = TypeVar("CallT", bound="Call[Any]")  # the handler determines the type o
 IdentifierRule = Literal["required", "disputed", "not asked", "by the handler"]
 Dialect = Literal["v2", "legacy"]
 ANY_METHOD = "*"
+
+_PLACEHOLDER = re.compile(r"\\\{(\w+)\\\}")  # of a template that is escaped for a pattern
 
 
 class RequestContext(Generic[ServerT, CallerT]):
@@ -111,10 +114,11 @@ class Router(Generic[ServerT, CallerT]):
 
     def __init__(self, routes: Iterable[Route[ServerT, CallerT]]) -> None:
         self._exact: dict[str, RoutesByMethod[ServerT, CallerT]] = {}
-        self._patterns: dict[tuple[str, ...], RoutesByMethod[ServerT, CallerT]] = {}
+        self._patterns: dict[re.Pattern[str], RoutesByMethod[ServerT, CallerT]] = {}
         for route in routes:
             if "{" in route.path_template:
-                self._patterns.setdefault(tuple(route.path_template.split("/")), {})[route.method] = route
+                pattern = _PLACEHOLDER.sub(r"(?P<\1>[^/]+)", re.escape(route.path_template))
+                self._patterns.setdefault(re.compile(pattern), {})[route.method] = route
             else:
                 self._exact.setdefault(route.path_template, {})[route.method] = route
 
@@ -122,10 +126,9 @@ class Router(Generic[ServerT, CallerT]):
         """Find the routes of a path by method, and set the request's path parameters."""
         if (methods := self._exact.get(path)) is not None:
             return methods
-        segments = path.split("/")
         for pattern, methods_found in self._patterns.items():
-            if len(pattern) == len(segments) and (parameters := _match_segments(pattern, segments)) is not None:
-                request.path_parameters = parameters
+            if (match := pattern.fullmatch(path)) is not None:
+                request.path_parameters = match.groupdict()
                 return methods_found
         return None
 
@@ -133,16 +136,6 @@ class Router(Generic[ServerT, CallerT]):
         """List every route."""
         groups = (*self._exact.values(), *self._patterns.values())
         return [route for methods in groups for route in methods.values()]
-
-
-def _match_segments(pattern: tuple[str, ...], segments: list[str]) -> dict[str, str] | None:
-    parameters: dict[str, str] = {}
-    for expected, segment in zip(pattern, segments, strict=True):
-        if expected.startswith("{") and segment:
-            parameters[expected[1:-1]] = segment
-        elif expected != segment:
-            return None
-    return parameters
 
 
 def _make_reader(call_type: type[CallT]) -> Callable[[IncomingRequest], CallT]:

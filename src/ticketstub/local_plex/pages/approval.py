@@ -48,7 +48,15 @@ def _drop_empty(parameters: ApprovalParameters, *excluded: str) -> dict[str, str
 async def show_approval(context: PageContext) -> OutgoingResponse:
     """Show the app that asks, with the choice to approve or deny it."""
     if "resetPassword" in context.parameters:
-        return _render_password_help(context)
+        return context.render_page(
+            "message.html",
+            title="Forgot a password?",
+            paragraphs=[
+                "The passwords of a local Plex are in its world file, as `password` of each account.",
+                "Look there, or change it and start the local Plex again with a new database.",
+            ],
+            links=[("/sign-in", "Sign in")],
+        )
     parameters = _read_parameters(context.parameters)
     if not parameters["code"]:
         return context.render_page("auth.html")
@@ -208,15 +216,3 @@ def _list_device_facts(pin: PinRow, parameters: ApprovalParameters, now: int) ->
 
 def _get_product_name(pin: PinRow, parameters: ApprovalParameters) -> str:
     return clean_text(pin.client.product) or parameters["context[device][product]"] or "Unnamed app"
-
-
-def _render_password_help(context: PageContext) -> OutgoingResponse:
-    return context.render_page(
-        "message.html",
-        title="Forgot a password?",
-        paragraphs=[
-            "The passwords of a local Plex are in its world file, as `password` of each account.",
-            "Look there, or change it and start the local Plex again with a new database.",
-        ],
-        links=[("/sign-in", "Sign in")],
-    )

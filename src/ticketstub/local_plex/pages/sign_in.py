@@ -30,9 +30,7 @@ _PROOF_LIFETIME = 300
 
 async def show_sign_in(context: PageContext) -> OutgoingResponse:
     """Show the form; a browser that is signed in already goes on."""
-    if context.browser.account is not None:
-        return context.redirect_to_continue()
-    return _render_form(context)
+    return _render_form(context) if context.browser.account is None else context.redirect_to_continue()
 
 
 async def submit_sign_in(context: PageContext) -> OutgoingResponse:
@@ -99,12 +97,11 @@ async def _load_proven_account(context: PageContext) -> AccountRow:
     account_id = parse_whole_number(parameters.get("account", ""))
     expires_at = parse_whole_number(parameters.get("until", "")) or 0
     account = await instance.store.find_account_by_id(account_id) if account_id is not None else None
-    proof = parameters.get("proof", "")
     if (
         account is None
         or account.disabled
         or expires_at <= instance.now()
-        or not context.browser.is_valid_proof(proof, *_list_proof_facts(account, expires_at))
+        or not context.browser.is_valid_proof(parameters.get("proof", ""), *_list_proof_facts(account, expires_at))
     ):
         raise Unauthorized
     return account
