@@ -20,7 +20,7 @@ PlexTvContext = RequestContext[Instance, TokenRow]
 Routes = list[Route[Instance, TokenRow]]
 
 DEFAULT_TOKEN_KINDS: frozenset[str] = frozenset({"account", "jwt", "server"})
-"""The kinds of token that plex.tv accepts unless a route says otherwise; a share's token is not among them."""
+"""The kinds of token that plex.tv accepts unless a route says otherwise. A share's is not (our choice)."""
 
 ACCOUNT_TOKEN_KINDS: frozenset[str] = frozenset({"account", "jwt"})
 """The kinds of an account's own tokens."""

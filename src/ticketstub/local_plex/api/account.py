@@ -2,12 +2,12 @@
 
 Rule: `sign_ins` decides what a sign-in costs and reveals, for every handler that takes a password. A sign-out ends the
 token of the request, before the reply. Registration reports all invalid fields at once, before it hashes anything, and
-stores an account together with its first token. A change needs the current password, counts as an attempt at it, and
-waits for its turn among the sign-ins, so that no sign-in escapes it. The names of its parameters are assumed.
+stores an account together with its first token. A change of password needs the current one, counts as an attempt to
+sign in, and waits for running sign-ins to the account. The names of its parameters are assumed.
 
 The older sign-in is read from wherever old clients put it: a form, the query or HTTP Basic. It does not need a client
-identifier (observed); the token then has no device, because everybody would share a device without an identifier. Its
-refusals say less than those of v2, in one sentence without a code.
+identifier (observed); the token then has no device (our choice: all such clients would share it). Its refusals are one
+sentence without a code, and say less than those of v2.
 
 The account of a token is written once for each account and format, not once for each request. Only the token differs,
 and its alphabet needs no escaping in either format, so it replaces a random placeholder of the same alphabet. If the

@@ -1,8 +1,8 @@
 """Handlers for device keys: register a key, issue a nonce, exchange a device JWT, list the published keys.
 
 Rule: a key belongs to the device of the token that registered it, whatever client the request names (observed). A media
-server's token registers no key, because a JWT has more rights (assumed). A device JWT is accepted only if it is signed
-with the key that its device registered, and holds a nonce that was issued to that device.
+server's token registers no key, because a JWT has more rights (our choice). A device JWT is accepted only if it is
+signed with the key that its device registered, and holds a nonce that was issued to that device.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
 """Handlers for devices and media servers: list and remove devices, list resources, claim a server.
 
 Rule: the list of devices contains each device's token (observed). Only an account's own token gets the whole list; a
-media server's token gets its own row (assumed) and removes nothing. When the reply to a removal is sent, the device's
-tokens, everything derived from them and its key have ended. Removing a media server removes it from the account, with
-its token and all its shares (observed).
+media server's token gets its own row (our choice) and removes nothing. When the reply to a removal is sent, the
+device's tokens, everything derived from them and its key have ended. Removing a media server removes it from the
+account, with its token and all its shares (observed).
 
 In the list of resources, an owner gets the token that asked (observed; a JWT too, though no media server accepts one)
-and a guest the token of the share. A media server's token is only listed for that server itself (assumed). Players have
-no token (observed). The world defines a media server's addresses: `http://` URLs, with `includeHttps=1` HTTPS names
-below plex.direct if something answers there, and on request relays and IPv6.
+and a guest the token of the share. A media server's token is listed only for that server itself (our choice). Players
+have no token (observed). The world defines a media server's addresses. They are `http://` URLs, and on request also
+relays, IPv6, and with `includeHttps=1` the HTTPS names below plex.direct if the client can reach the local Plex there.
 
-Only an account's own token gets a claim token, and never a managed user's (assumed). The exchange needs no token: the
-claim token identifies the account, and the client identifier the machine.
+Only an account's own token gets a claim token, and never a managed user's (our choice). The exchange needs no token:
+the claim token identifies the account, and the client identifier the machine.
 """
 
 from __future__ import annotations

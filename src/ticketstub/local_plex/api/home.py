@@ -3,7 +3,7 @@
 Rule: a handler loads, lets `domain.homes` decide, and does one store operation. A passcode costs at most one argon2
 verification: none if there is no passcode or the limit is reached. Nobody becomes a member without consent: an invited
 account accepts with its own token, because any member could switch to it afterwards. The older calls that change a Home
-refuse as v2 does, with codes; otherwise a client could not tell a wrong passcode from a dead token (assumed).
+refuse as v2 does, with codes; otherwise a client could not tell a wrong passcode from a dead token (our choice).
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ async def remove_home_user(context: PlexTvContext, call: RemoveHomeUser) -> None
 async def list_invitations(
     context: PlexTvContext, call: GetReceivedInvitations | GetSentInvitations
 ) -> tuple[Invitation, ...] | OutgoingResponse:
-    """List the invitations that the caller received or sent; in some worlds, reply that this is gone."""
+    """List the invitations that the caller received or sent; in some worlds, reply that the call was removed."""
     if context.server.quirks.invitation_lists == "gone":
         return build_gone_response()
     sent = isinstance(call, GetSentInvitations)

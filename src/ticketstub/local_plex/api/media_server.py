@@ -2,7 +2,7 @@
 
 Rule: except for the identity, a claim and the OpenAPI document, the token comes first: without a valid one every path
 is refused with 401, an unknown path too. An unclaimed server needs no token from its own machine, but refuses web pages
-of other sites (assumed). Refusals are web pages for every Accept field (observed); with `errors = "documented"`,
+of other sites (our choice). Refusals are web pages for every Accept field (observed); with `errors = "documented"`,
 `/security/*` refuses with JSON for 400 and 401.
 """
 
@@ -150,7 +150,7 @@ class MediaServerSite(MediaServer):
 
 
 def _read_token(request: IncomingRequest) -> str | None:
-    """Read the token from the header or the query; a media server does not look into bodies for it (assumed)."""
+    """Read the token from the header or the query; a media server ignores one in a body (our choice)."""
     return request.get_plex_parameter("X-Plex-Token", in_body=False)
 
 

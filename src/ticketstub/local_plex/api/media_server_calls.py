@@ -2,7 +2,7 @@
 
 Rule: the identity is public; everything else needs a token for this server. The owner is looked up in the store each
 time, because a server may be claimed and unclaimed while it runs. Most of what a server says of itself is for its owner
-only (observed for the accounts: 403 for a guest). A claim needs no token. What this stand-in does not do (play,
+only (observed for the accounts: 403 for a guest). A claim needs no token. What a local media server does not do (play,
 measure, have libraries) is reported as empty or zero, in the observed form.
 
 A security call never gives a caller more rights than it has. A transient token stands for the token that asked, or for
@@ -80,7 +80,7 @@ ServerContext = RequestContext[MediaServer, Principal]
 JsonObject = dict[str, object]
 
 
-# Our client reads these lists with raw requests.
+# These lists are only written here: our client has no calls for them.
 _LIST_REPLY = ReplyCodec(write=partial(write_document, CONTAINER, wrap_json=True))
 
 
@@ -97,13 +97,13 @@ class GetAccounts(Call[JsonObject], frozen=True, kw_only=True):
 
 
 class GetSystemDevices(Call[JsonObject], frozen=True, kw_only=True):
-    """List the devices that used a media server: `GET /devices`, 200, the owner only (that is assumed)."""
+    """List the devices that used a media server: `GET /devices`, 200 (observed), for the owner only (assumed)."""
 
     http = HttpSpec("GET", "/devices", "system_devices", base="server", mark="observed", reply=_LIST_REPLY)
 
 
 class GetStatistics(Call[JsonObject], frozen=True, kw_only=True):
-    """Get the load of a media server: `GET /statistics/resources`, 200, the owner only (that is assumed)."""
+    """Get the load of a media server: `GET /statistics/resources`, 200 (observed), the owner only (assumed)."""
 
     http = HttpSpec("GET", "/statistics/resources", "statistics", base="server", mark="observed", reply=_LIST_REPLY)
 
@@ -188,7 +188,7 @@ def _describe_account(id_: int, row: AccountRow | None) -> JsonObject:
 
 
 async def list_system_devices(context: ServerContext, _call: GetSystemDevices) -> JsonObject:
-    """List the owner's devices, except media servers (assumed: this stand-in plays to none)."""
+    """List the owner's devices, except media servers. Plex lists devices that used the server (our choice)."""
     instance, owner_id = context.server.instance, await context.server.get_owner_id()
     rows = await instance.store.devices.list_devices(owner_id, instance.now()) if owner_id else ()
     listed = [
@@ -226,7 +226,8 @@ async def claim_server(context: ServerContext, call: ClaimServer) -> ClaimStatus
     """Add the server to the account of a claim token.
 
     Raises:
-        Forbidden: the request comes from a web page of another site, or of a name that was pointed here (assumed).
+        Forbidden: the request comes from a web page of another site, or its Host is a public name that resolves to this
+            machine (both are our choice).
         Unauthorized: the server has an owner, or the client is in another network.
         Refusal: the claim token is not valid.
     """

@@ -104,7 +104,7 @@ async def get_friends(context: PlexTvContext, call: GetFriends) -> tuple[Friend,
 
 
 async def remove_friend(_context: PlexTvContext, _call: RemoveFriend) -> OutgoingResponse:
-    """Reply that this is gone (observed)."""
+    """Reply that this call was removed (410, observed)."""
     return build_gone_response()
 
 
@@ -155,7 +155,7 @@ def _describe_user(person: AccountRow, contacts: _Contacts, now: int) -> User:
 
 
 def _compute_share_id(share: ShareRow) -> int:
-    """Compute a share's id, which stays the same as long as the share exists (Plex counts instead)."""
+    """Compute a share's id, which stays the same as long as the share exists (our choice; Plex counts)."""
     digest = sha256(f"share {share.machine_identifier} {share.guest.id}".encode()).digest()
     return 100_000_000 + int.from_bytes(digest[:8], "big") % 900_000_000
 
@@ -237,7 +237,9 @@ async def list_owned_shares(context: PlexTvContext, _call: GetOwnedShares) -> tu
 
 
 async def create_share(context: PlexTvContext, call: CreateShare) -> Share | OutgoingResponse:
-    """Share one of the caller's media servers; it is accepted at once (assumed). A second share is refused (observed).
+    """Share one of the caller's media servers.
+
+    A share is accepted at once (our choice). A second one of the same server and account is refused (observed).
 
     Raises:
         NotFound: the caller owns no such media server, or there is no such account.

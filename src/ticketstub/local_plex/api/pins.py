@@ -1,8 +1,8 @@
 """Handlers for PINs of both APIs: create a PIN, get its state, approve it, draw its QR code.
 
 Rule: only the client that created a PIN gets it. For any other client, and once it has expired, it does not exist (404,
-code 1020); both cases look the same. A PIN of one API does not exist in the other (assumed). Where Plex's own behaviour
-is not known, the world's `[answers]` select one.
+code 1020); both cases look the same. A PIN of one API does not exist in the other (our choice). Where Plex's own
+behaviour is not known, the world's `[answers]` select one.
 """
 
 from __future__ import annotations

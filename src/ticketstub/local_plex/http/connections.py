@@ -111,13 +111,13 @@ class HttpConnection(HttpToolsProtocol):
             reset_connection(self.transport)
 
     def on_message_begin(self) -> None:
-        """Start to count a head; earlier bytes of this piece do not belong to it."""
+        """Start counting the bytes of a head, without the earlier bytes of this piece."""
         self._in_head, self._head_bytes = True, -self._piece_bytes
         if not self.transport.is_closing():
             super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Stop to count the head; reset the connection if too many requests are queued."""
+        """Stop counting the bytes of the head; reset the connection if too many requests are queued."""
         self._in_head, self._in_body = False, True
         self._cancel_head_timer()
         if self.transport.is_closing():
@@ -127,7 +127,7 @@ class HttpConnection(HttpToolsProtocol):
             reset_connection(self.transport)  # such a client does not wait for replies
 
     def on_message_complete(self) -> None:
-        """Note the end of a body."""
+        """Record the end of a body."""
         self._in_body = False
         super().on_message_complete()
 

@@ -262,7 +262,7 @@ class IncomingRequest:
 
     @property
     def expects_body(self) -> bool:
-        """Whether the body is read. For a GET it is read only if it is a form."""
+        """Whether the body is read: never for OPTIONS, and for GET only if it is a form."""
         return self.method not in {"GET", "OPTIONS"} or (self.method == "GET" and self.media_type == FORM_TYPE)
 
     @property

@@ -1,8 +1,8 @@
 """One response, and the header fields that plex.tv and media servers send with every response.
 
-Rule: what is known in advance is a constant. The fields are observed: plex.tv's of 2023 and a media server's. ETag (it
-would be one of a body with a token) and cookies are left out. Every response also says that it does not come from Plex.
-The server adds that field, because it also answers requests that cannot be parsed.
+Rule: what is known in advance is a constant. The fields are observed: plex.tv's of 2023 and a media server's. Cookies
+are left out, and so is ETag, which would be computed from a body with a token (our choice). Every response also says
+that it does not come from Plex. The server adds that field, because it also answers requests that cannot be parsed.
 """
 
 from __future__ import annotations

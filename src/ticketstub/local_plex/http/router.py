@@ -35,7 +35,7 @@ class RequestContext(Generic[ServerT, CallerT]):
         server: what received the request: plex.tv or a media server.
         request: the request.
         caller: the caller, identified by its token. It is not set on a route without a token.
-        token: the token as it was sent; not set either.
+        token: the token as it was sent. Like `caller`, it is not set on a route without a token.
     """
 
     __slots__ = ("caller", "request", "server", "token")
@@ -56,7 +56,8 @@ class Route(Generic[ServerT, CallerT]):
         read: reads the call from a request; by default from its parameters.
         write: writes the reply; by default the call does.
         authorize: refuses callers without access, before the parameters are read.
-        client_identifier: whether the request must have a client identifier, and whether the handler checks that.
+        client_identifier: whether the request must have a client identifier. `disputed` lets the world decide, `by the
+            handler` leaves the check and its refusal to the handler.
         token_kinds: the accepted kinds of token; others are refused as unknown. `None` selects the server's default.
         dialect: the form of refusals: that of plex.tv's v2 or of its older API.
         response_format: the format of all replies, whatever the client accepts; `None` lets the client choose.

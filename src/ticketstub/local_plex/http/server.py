@@ -28,9 +28,9 @@ from ticketstub.local_plex.settings import Settings
 # With 1, new clients would wait for many rounds of a busy loop; without a limit, its rounds would take long.
 _ACCEPTS_PER_ROUND = 4
 _TLS_HANDSHAKE = b"\x16"  # the record type that starts a TLS connection (RFC 8446, 5.1)
-_STOP_TIMEOUT = 10.0
-_MAX_POLL_INTERVAL = 0.02
-_CUT_TIMEOUT = 1.0
+_STOP_TIMEOUT = 10.0  # seconds to wait for the thread to end
+_MAX_POLL_INTERVAL = 0.02  # seconds
+_CUT_TIMEOUT = 1.0  # seconds to wait for aborted connections to end
 
 
 class ListenError(Exception):

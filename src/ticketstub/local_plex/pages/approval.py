@@ -3,11 +3,11 @@
 Rule: showing a page changes nothing. To approve, the browser must return our proof (`checked`) that it was shown the
 page that names the app, its device and its address. A strong code is accepted from the URL. A code of 4 characters
 could be guessed, so it must be entered on the link page; a URL only fills it in. Wrong codes are limited, by the same
-counter as in the API. A correct code costs no attempt and leads to the approval, no further. A code that is unknown,
+counter as in the API. A correct code costs no attempt and only opens the approval page. A code that is unknown,
 expired, already answered or another client's gets the same reply: not found.
 
-Only known parameters of a URL are read (documented, and those that published clients send). Their values are claims of
-whoever made the URL: they only fill gaps in what the PIN's client said of itself when it created the PIN.
+Only known parameters of a URL are read (documented, and those that published clients send). Anyone can write such a
+URL, so its values only fill gaps in what the PIN's client said about itself when it created the PIN.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ async def show_approval(context: PageContext) -> OutgoingResponse:
             "message.html",
             title="Forgot a password?",
             paragraphs=[
-                "The passwords of a local Plex are in its world file, as `password` of each account.",
+                "The passwords of a local Plex are in its world file: each account has a key named password.",
                 "Look there, or change it and start the local Plex again with a new database.",
             ],
             links=[("/sign-in", "Sign in")],

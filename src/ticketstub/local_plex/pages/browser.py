@@ -22,7 +22,7 @@ from ticketstub.local_plex.http.request import IncomingRequest
 from ticketstub.local_plex.storage.base import AccountRow
 
 SESSION_LIFETIME = 12 * 3600
-"""Seconds after which a session ends, used or not."""
+"""Seconds after which a session ends, used or not (our choice)."""
 
 _COOKIE_PATTERN = re.compile(r"[A-Za-z0-9_-]{43}").fullmatch
 

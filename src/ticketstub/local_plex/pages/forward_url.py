@@ -2,8 +2,8 @@
 
 Rule: a URL is accepted only if a browser cannot read it differently from this module. It is matched character by
 character before it is parsed, because a browser reads a backslash as a slash and `2130706433` as 127.0.0.1. The browser
-is redirected to this site and to loopback only; any other host needs a click of the user. Nothing is ever appended to
-a URL. These rules are this project's; that Plex accepts http and https only is observed.
+is redirected to this site and to loopback only; any other host needs a click of the user. Nothing is ever appended to a
+URL. These rules are our choice; that Plex accepts only http and https is observed.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The pages on which a browser signs in, with a password and perhaps a verification code, and signs out.
 
-Rule: the same as a sign-in over the API: the same limits and lock-outs, exactly one argon2 verification, and no detail
-beyond a wrong password for anybody without it. If a code is needed, the browser holds a proof of the password for five
-minutes and asks for the code alone. The proof is bound to the browser's cookie, the account and its password. A form
-that is shown again keeps what was entered, except secrets. No token of Plex is created.
+Rule: the same as a sign-in over the API: the same limits and lock-outs, exactly one argon2 verification, and without
+the right password the page says only that it is wrong. If a code is needed, the browser holds a proof of the password
+for five minutes and asks for the code alone. The proof is bound to the browser's cookie, the account and its password.
+A form that is shown again keeps what was entered, except secrets. No token of Plex is created (our choice).
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ class Pages:
 def _check_form(request: IncomingRequest, browser: BrowserSession) -> None:
     """Refuse a POST that is not a form (415), or comes from another site or browser (403)."""
     if request.media_type != FORM_TYPE:
-        raise Refusal("Only forms are taken", status=415, code=1999)
+        raise Refusal("Only forms are accepted", status=415, code=1999)
     form_token = request.body_parameters.get("form_token", "")
     if not browser.is_same_origin() or not browser.is_valid_proof(form_token, "form"):
         raise Forbidden
