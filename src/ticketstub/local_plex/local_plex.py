@@ -189,11 +189,11 @@ class LocalPlex(Listeners):
         from ticketstub.local_plex.content.upstream import Upstream  # loaded when needed
 
         if server.replies:
-            return ReplyFolder(Path(server.replies))
+            return ReplyFolder(Path(server.replies)).answer
         if not server.upstream:
             return None
         recorder = Recorder(self._record / encode_segment(name), find_secrets(self.world)) if self._record else None
-        return Upstream(server, recorder)
+        return Upstream(server, recorder).answer
 
     @contextlib.asynccontextmanager
     async def _open_instance(self, path: Path | None) -> AsyncGenerator[Instance, None]:

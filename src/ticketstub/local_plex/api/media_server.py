@@ -9,8 +9,7 @@ of other sites (our choice). Refusals are web pages for every Accept field (obse
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
 
 from ticketstub.local_plex.api import media_server_calls as handlers
 from ticketstub.local_plex.api.media_server_calls import MediaServer, Principal, ServerContext
@@ -26,13 +25,11 @@ from ticketstub.protocol import error_bodies
 from ticketstub.protocol.codec import Format
 from ticketstub.refusals import Forbidden, NotFound, Refusal, TokenExpired, Unauthorized
 
+Fallback = Callable[[IncomingRequest, str], Awaitable[OutgoingResponse]]
+"""Answers a request that a media server has no route for, and sets its path template.
 
-class Fallback(Protocol):
-    """Answers the requests of a media server that the local Plex has no route for."""
-
-    async def answer(self, request: IncomingRequest, token: str) -> OutgoingResponse:
-        """Answer a request whose token was accepted, and set its path template; `token` is empty if none was needed."""
-
+The second argument is the accepted token, or empty if none was needed.
+"""
 
 ROUTES: Router[MediaServer, Principal] = Router(handlers.ROUTES)
 """A media server's calls."""
@@ -86,7 +83,7 @@ class MediaServerSite(MediaServer):
         if self._fallback and (path == handlers.GetSections.http.path or ROUTES.find(request, path) is None):
             # An unclaimed server accepts its own machine without a token, which an upstream must not take as proof.
             token = (_read_token(request) if context.caller.token_digest else "") or ""
-            answer = await self._fallback.answer(request, token)
+            answer = await self._fallback(request, token)
             answer.headers = self._add_connection_headers(answer.headers, request)
             return answer
         route = self.find_route(request)

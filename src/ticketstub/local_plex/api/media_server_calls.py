@@ -63,8 +63,9 @@ class MediaServer:
     def __init__(self, row: MediaServerRow, instance: Instance) -> None:
         self.row = row
         self.instance = instance
-        max_tokens = instance.rates.settings.max_transient_tokens
-        self.transient_tokens = media_servers.TransientTokens(instance.keys, max_tokens)
+        self.transient_tokens = media_servers.TransientTokens(
+            instance.keys, instance.rates.settings.max_transient_tokens
+        )
 
     async def get_owner_id(self) -> int | None:
         """Return the id of the server's owner; `None` if the server is unclaimed."""

@@ -56,12 +56,15 @@ class PageSite(Protocol):
 
     def is_page_request(self, request: IncomingRequest) -> bool:
         """Tell whether a request is for a page."""
+        ...
 
     async def answer(self, request: IncomingRequest) -> OutgoingResponse:
         """Answer a request for a page, or raise a `Refusal`."""
+        ...
 
     def render_error(self, status: int) -> OutgoingResponse:
         """Render an error page."""
+        ...
 
 
 class PlexTv:

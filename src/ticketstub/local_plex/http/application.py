@@ -42,9 +42,11 @@ class Site(Protocol):
 
     async def answer(self, request: IncomingRequest) -> OutgoingResponse:
         """Answer a request, or raise a `Refusal`."""
+        ...
 
     def write_refusal(self, refusal: Refusal, request: IncomingRequest) -> OutgoingResponse:
         """Write a refusal in this site's format."""
+        ...
 
 
 class App:
