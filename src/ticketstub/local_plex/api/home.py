@@ -236,8 +236,6 @@ async def list_invitations(
     """List the invitations that the caller received or sent; in some worlds, reply that the call was removed."""
     if context.server.quirks.invitation_lists == "gone":
         return build_gone_response()
-    sent = isinstance(call, GetSentInvitations)
-    rows = await context.server.store.homes.list_invitations(context.caller.account_id, sent=sent)
     return tuple(
         Invitation(
             id=row.id,
@@ -250,7 +248,9 @@ async def list_invitations(
             thumb=row.other_account.record.thumb,
             friendly_name=row.other_account.record.friendly_name,
         )
-        for row in rows
+        for row in await context.server.store.homes.list_invitations(
+            context.caller.account_id, sent=isinstance(call, GetSentInvitations)
+        )
     )
 
 

@@ -305,8 +305,11 @@ _WITHOUT_RELAY = GetResources(include_relay=False)
 
 async def list_servers(context: PlexTvContext, _call: GetServers) -> tuple[PublishedServer, ...]:
     """List the media servers that the caller can use."""
-    found = await list_resources(context, _WITHOUT_RELAY)
-    return tuple(_describe_published_server(resource) for resource in found if resource.is_media_server)
+    return tuple(
+        _describe_published_server(resource)
+        for resource in await list_resources(context, _WITHOUT_RELAY)
+        if resource.is_media_server
+    )
 
 
 async def get_server(context: PlexTvContext, call: GetServer) -> PublishedServer:

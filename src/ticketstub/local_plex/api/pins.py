@@ -39,9 +39,8 @@ def read_create_pin(request: IncomingRequest) -> CreatePin:
 
 async def create_pin(context: PlexTvContext, call: CreatePin) -> Pin:
     """Create a PIN."""
-    request = context.request
-    pin = await pins.create_pin(context.server, read_client(request), strong=call.strong, jwk=call.jwk)
-    return pins.render_pin(pin, None, pin.created_at, request.base_url)
+    pin = await pins.create_pin(context.server, read_client(context.request), strong=call.strong, jwk=call.jwk)
+    return pins.render_pin(pin, None, pin.created_at, context.request.base_url)
 
 
 async def get_pin(context: PlexTvContext, call: GetPin) -> Pin:

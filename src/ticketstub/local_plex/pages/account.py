@@ -37,8 +37,11 @@ _REMOVAL_MESSAGES = {
 async def show_account(context: PageContext) -> OutgoingResponse:
     """Show who is signed in."""
     record = context.require_account("/account").record
-    facts = [("E-mail", clean_text(record.email)), ("Display name", clean_text(record.friendly_name))]
-    return context.render_page("account.html", facts=facts, links=LINKS)
+    return context.render_page(
+        "account.html",
+        facts=[("E-mail", clean_text(record.email)), ("Display name", clean_text(record.friendly_name))],
+        links=LINKS,
+    )
 
 
 async def show_devices(context: PageContext) -> OutgoingResponse:

@@ -42,8 +42,11 @@ async def submit_sign_in(context: PageContext) -> OutgoingResponse:
             expires_at = context.instance.now() + _PROOF_LIFETIME
             proof = context.browser.make_proof(*_list_proof_facts(account, expires_at))
             proof_fields = {"account": str(account.id), "until": str(expires_at), "proof": proof}
-            login = clean_text(account.record.username or account.record.title)
-            return _render_form(context, proof_fields=proof_fields, login=login)
+            return _render_form(
+                context,
+                proof_fields=proof_fields,
+                login=clean_text(account.record.username or account.record.title),
+            )
     except (Unauthorized, RateLimited) as refusal:
         return _render_refusal(context, refusal)
     return context.redirect_to_continue()
