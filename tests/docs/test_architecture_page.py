@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -20,7 +20,7 @@ DEVICE = Device(client_identifier="6d1f0c7de2a84536", product="Reader")
 
 
 @contextmanager
-def recorded(files: set[str]) -> Iterator[None]:
+def recorded(files: set[str]) -> Generator[None]:
     """Note each file of the package in which this thread enters a function."""
 
     def enter(frame: FrameType, event: str, _argument: object) -> None:

@@ -44,7 +44,11 @@ class SigningKeySet:
     def __init__(self, store: SqliteStore, keys: InstanceKeys) -> None:
         self._store = store
         self._keys = keys
-        self._load_key = lru_cache(1)(lambda sealed: SigningKey.load(keys.unseal(sealed, SIGNING_PURPOSE)))
+
+        def load_key(sealed: bytes) -> SigningKey:
+            return SigningKey.load(keys.unseal(sealed, SIGNING_PURPOSE))
+
+        self._load_key = lru_cache(1)(load_key)
 
     async def get_public_keys(self, now: int) -> dict[str, Jwk]:
         """Return the published keys by their ids, the newest last."""
