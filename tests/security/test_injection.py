@@ -32,7 +32,7 @@ RUNS_SQL = {
 }
 PUT_TOGETHER = {
     "control.py": 3,  # the names of our own tables, as the schema has them
-    "sqlite_file.py": 4,  # two numbers of ours, three times, and settings of ours
+    "sqlite_file.py": 3,  # two numbers of ours, twice, and settings of ours
 }
 PAYLOADS = (
     "'; DROP TABLE account; --",
