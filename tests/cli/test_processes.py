@@ -82,7 +82,7 @@ def test_nobody_reads(tmp_path: Path) -> None:
 def test_a_full_disk_is_said(tmp_path: Path) -> None:
     """If the output cannot be written, the exit code is 1, with a sentence."""
     done = shell("$TS --help >/dev/full", tmp_path)
-    assert (1, "error: reading or writing: No space left on device") == (done.returncode, done.stderr.strip())
+    assert (1, "error: input or output: No space left on device") == (done.returncode, done.stderr.strip())
 
 
 @posix

@@ -46,7 +46,7 @@ COMMANDS = {
     "token": ("token", "Print the stored token, or create a transient one."),
     "claim": ("token", "Print a claim token for adding a new media server."),
     "source": ("servers", "Ask a media server how to reach a source."),
-    "ping": ("token", "Keep a token alive and show whether it is."),
+    "ping": ("token", "Keep a token alive, and show whether it still works."),
     "serve": ("serve", "Run a local Plex."),
     "run": ("run", "Run a program against a local Plex."),
     "code": ("code", "Print the current verification code of a local Plex account."),
@@ -220,7 +220,7 @@ def _convert_usage_error(error: click.ClickException) -> InvalidUsage:
 
 def _convert_unexpected_error(error: Exception) -> CommandError:
     if isinstance(error, OSError):
-        return CommandError(f"{error.filename or 'reading or writing'}: {error.strerror or type(error).__name__}")
+        return CommandError(f"{error.filename or 'input or output'}: {error.strerror or type(error).__name__}")
     frame = extract_tb(error.__traceback__)[-1]
     place = f"{Path(frame.filename).name}:{frame.lineno}"
     return CommandError(f"internal error in Ticketstub: {type(error).__name__} at {place}", hint="please report it")

@@ -25,7 +25,7 @@ def servers(*, connection: ConnectionOptions, as_json: bool) -> None:
         media_servers,
         columns=("name", "access", "version", "token", "identifier", "addresses"),
         rows=map(formatting.format_server_row, media_servers),
-        empty_message="This account can reach no media server.",
+        empty_message="This account reaches no media server.",
         as_json=as_json,
     )
 
@@ -44,7 +44,7 @@ def resources(*, connection: ConnectionOptions, as_json: bool) -> None:
         listed_resources,
         columns=("name", "access", "product", "token", "addresses"),
         rows=map(formatting.format_resource_row, listed_resources),
-        empty_message="This account can reach no media server or player.",
+        empty_message="This account reaches no media server or player.",
         as_json=as_json,
     )
 

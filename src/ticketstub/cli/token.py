@@ -141,7 +141,7 @@ def whoami(*, connection: ConnectionOptions, as_json: bool) -> None:
 @click.command(cls=CliCommand)
 @options.pass_connection
 def ping(*, connection: ConnectionOptions, as_json: bool) -> None:
-    """Keep a token alive and show whether it is.
+    """Keep a token alive, and show whether it still works.
 
     A token in TICKETSTUB_TOKEN or on standard input takes precedence over the stored one.
     """
