@@ -10,7 +10,6 @@ import re
 from functools import lru_cache
 from typing import NamedTuple, TypeGuard
 
-from ticketstub.dns import parse_ip
 from ticketstub.tokens import Unpicklable
 
 MAX_BODY_SIZE = 2 * 1024 * 1024
@@ -175,9 +174,12 @@ def split_url(url: str) -> tuple[Origin, str]:
 @lru_cache(maxsize=64)  # a client uses the same few servers
 def _build_origin(scheme: str, host: str, port: str) -> Origin:
     scheme, host = scheme.lower(), host.lower().strip("[]")
-    if ":" in host and parse_ip(host) is None:
-        raise ValueError("the brackets in an address must contain an IPv6 address")
-    if not host.strip("."):
+    if ":" in host:
+        from ticketstub.dns import parse_ip  # few addresses are of this kind, and it loads socket
+
+        if parse_ip(host) is None:
+            raise ValueError("the brackets in an address must contain an IPv6 address")
+    elif not host.strip("."):
         raise ValueError("an address must name a host")
     number = int(port) if port else _DEFAULT_PORTS[scheme]
     if not 0 < number <= 65535:

@@ -350,16 +350,16 @@ def save_session(
     Raises:
         CredentialsError: the store cannot be written.
     """
-    credential = replace(
-        session.credential, app=app or session.device.product or COMMAND_APP, profile=profile, version=0
-    )
-    store = yield from open_store(store, credential.entry)
+    # The oldest msgspec that is supported normalizes nothing when it replaces a field.
+    entry = Entry.create(session.origin, profile, app or session.device.product or COMMAND_APP)
+    credential = replace(session.credential, app=entry.app, profile=profile, version=0)
+    store = yield from open_store(store, entry)
     saved = yield from run_blocking(partial(_save_credential, store, credential))
     return StoredSession(
         context._replace(device=session.device),
         store,
         saved,
-        location=(yield from run_blocking(partial(store.describe_location, *credential.entry))),
+        location=(yield from run_blocking(partial(store.describe_location, *entry))),
         method=session.method,
         previous_status=previous_status,
     )
