@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import errno
 import re
-import socket
 import time
 from collections.abc import Sequence
 from functools import lru_cache
@@ -301,7 +300,8 @@ def _find_os_error(error: BaseException | None) -> OSError | None:
 
 
 def _describe_error(error: OSError) -> tuple[str, str | None]:
-    import ssl  # only after a failure
+    import socket  # importing the transports loads neither
+    import ssl
 
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = _CERTIFICATE_REASONS.get(error.verify_code, _UNTRUSTED_REASON)
