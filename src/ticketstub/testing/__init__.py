@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ticketstub.lazy_names import load_name
-
 if TYPE_CHECKING:
     from ticketstub.local_plex.control.commands import TooLate
     from ticketstub.local_plex.control.declaration import HasCode
@@ -52,6 +50,8 @@ _ORIGINS = {
 
 
 def __getattr__(name: str) -> object:
+    from ticketstub.lazy_names import load_name
+
     try:
         return load_name(__name__, name, _ORIGINS)
     except ModuleNotFoundError as error:
