@@ -291,6 +291,8 @@ class _Relay:
 
     async def _send(self, writer: StreamWriter, data: bytes) -> None:
         self._restart_timeout()
+        if writer.is_closing():  # uvloop raises a RuntimeError for a write to a closed connection
+            raise ConnectionResetError
         writer.write(data)
         await writer.drain()
 
