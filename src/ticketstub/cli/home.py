@@ -105,7 +105,11 @@ def _switch_user(switch_to: Callable[..., Plex], member: HomeUser) -> Plex:
     except PasscodeRequired as error:
         if given_passcode is None:
             raise
-        raise CommandError("the passcode is wrong", hint="Plex counts wrong passcodes", refusal=error) from None
+        raise CommandError(
+            "the passcode is wrong",
+            hint="after several wrong passcodes, Plex locks the user for a while",
+            refusal=error,
+        ) from None
 
 
 passcode = CliGroup("passcode", help="Set or remove the passcode of a Home user.")

@@ -42,7 +42,7 @@ def load_world(file: Path | None, *, demo: bool) -> World:
         return World.load(file)
     except WorldError as error:
         count = "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
-        raise InvalidUsage(f"{file} is invalid: {count}", details=error.faults) from None
+        raise InvalidUsage(f"{file} cannot be used as a world: {count}", details=error.faults) from None
 
 
 @contextmanager

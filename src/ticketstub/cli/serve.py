@@ -82,7 +82,7 @@ def _validate_host(_context: click.Context, parameter: click.Parameter, host: st
     "--tls",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Also answer https, on every port, and write the certificates for clients to this folder.",
+    help="Also answer HTTPS, on every port, and write the certificates for clients to this folder.",
 )
 @click.option(
     "--tls-port",

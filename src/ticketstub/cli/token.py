@@ -50,9 +50,9 @@ def token(
 ) -> None:
     """Print the stored token, or create a transient one.
 
-    Only the token is printed, on standard output; an expired token with a device key is renewed first. TICKETSTUB_TOKEN
-    and standard input are ignored, but with --transient they take precedence. A transient token has the rights of the
-    token it is made from; it is printed only with --print-token.
+    Standard output has nothing but the token. An expired JWT is renewed first. TICKETSTUB_TOKEN and standard input are
+    ignored; with --transient they take precedence. A transient token has the rights of the token it is made from, and
+    is printed only with --print-token.
     """
     if transient:
         prompts.ensure_can_print_token(requested=print_token, yes=yes, as_json=as_json)

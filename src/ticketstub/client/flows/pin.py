@@ -130,7 +130,7 @@ def wait_for_approval(
             return (yield from _create_approved_session(poller, token))
         poller.check_expiry(CLOCK_TOLERANCE)
         if monotonic() >= ends_at:
-            raise GaveUp("the sign-in was not approved in the time allowed", hint="begin a new one, or wait longer")
+            raise GaveUp("the sign-in was not approved in the time allowed", hint="sign in again, or wait longer")
         if remind is not None and monotonic() >= remind_at:
             yield from run_blocking(remind)
             remind = None
@@ -152,7 +152,7 @@ class PinPoller:
     def check_expiry(self, tolerance: float) -> None:
         """Raise `PinExpired` if the PIN expired more than `tolerance` seconds ago, by Plex's clock."""
         if self.server_clock.now() >= self._expires_at + tolerance:
-            raise PinExpired("the sign-in was not approved before its PIN expired", hint="begin a new one") from None
+            raise PinExpired("the sign-in was not approved before its PIN expired", hint="sign in again") from None
 
     def poll_with_backoff(self, deadline: float) -> Flow[tuple[Token | None, float]]:
         """Poll; return the token if there is one, and the seconds from the start of this poll to the next.
@@ -189,7 +189,7 @@ class PinPoller:
                 self.server_clock.update(refusal.response)
             self.check_expiry(-CLOCK_TOLERANCE)
             raise Denied(
-                "the sign-in was denied, or Plex no longer knows its PIN", hint="begin a new one if it is wanted"
+                "the sign-in was denied, or Plex no longer knows its PIN", hint="sign in again if it was a mistake"
             ) from None
         self.server_clock.update(response)
         self._expires_at = _get_expiry(found, self.server_clock) or self._expires_at
