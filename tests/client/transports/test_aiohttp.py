@@ -6,10 +6,12 @@ import asyncio
 import time
 
 import aiohttp
+import pytest
 
 from tests.client.transports import hostile
 from tests.client.transports.conftest import SHORT, TIMEOUT, request
 from ticketstub.client.transports.aiohttp import AiohttpTransport
+from ticketstub.errors import Unreachable
 
 
 async def send(transport: AiohttpTransport, url: str):
@@ -65,6 +67,22 @@ async def test_their_session_stays_open() -> None:
             assert not session.closed
         assert b"X-Mine: 1" in server.requests[0]
         assert b"User-Agent" not in server.requests[0]
+
+
+async def test_closed_while_a_request_is_under_way() -> None:
+    """A request that was sent is not said to be unsent because its session was closed before the response."""
+    tracing = aiohttp.TraceConfig()
+
+    async def close(session: aiohttp.ClientSession, *_event: object) -> None:
+        await session.close()
+        raise ConnectionResetError
+
+    tracing.on_request_headers_sent.append(close)
+    with hostile.Server(hostile.answer(hostile.OK)) as server:
+        async with aiohttp.ClientSession(trace_configs=[tracing]) as session:
+            with pytest.raises(Unreachable) as failure:
+                await send(AiohttpTransport(session), server.url)
+    assert failure.value.sent
 
 
 async def test_their_status_check_is_off() -> None:

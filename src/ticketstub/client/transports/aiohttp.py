@@ -81,13 +81,14 @@ class AiohttpTransport(AsyncTransport):
         origin, target, _, remaining = prepare_request(request, deadline)
         url = _build_url(origin, target)
         session = self._user_session or self._get_session()
+        was_closed = session.closed  # one that is closed meanwhile may have sent the request
         try:
             async with asyncio.timeout(remaining + DEADLINE_GRACE):
                 return await self._exchange(session, request, origin, url, min(connect_timeout, remaining))
         except PlexError:
             raise
         except Exception as error:  # noqa: BLE001  # tracing, resolver and connector of a session may raise anything
-            failure = _translate_error(origin, error, closed=session.closed)
+            failure = _translate_error(origin, error, was_closed=was_closed)
         raise failure  # outside the handler: aiohttp's error must not become its context
 
     async def _exchange(
@@ -182,10 +183,10 @@ async def _read_body(origin: Origin, response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _translate_error(origin: Origin, error: BaseException, *, closed: bool) -> PlexError:
+def _translate_error(origin: Origin, error: BaseException, *, was_closed: bool) -> PlexError:
     """Turn an error of aiohttp, or of a part of the program's session, into one of ours."""
     error = error.__cause__ or error if isinstance(error, _ConnectionLost) else error
-    sent = not (closed or isinstance(error, _NOT_SENT_ERRORS))
+    sent = not (was_closed or isinstance(error, _NOT_SENT_ERRORS))
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return make_tunnel_error(origin, "the proxy", error.status)
     if isinstance(error, aiohttp.ClientProxyConnectionError):
