@@ -31,7 +31,7 @@ from ticketstub import (
     check,
     errors,
 )
-from ticketstub.credentials import FileStore, MemoryStore
+from ticketstub.credentials import Credential, FileStore, MemoryStore
 from ticketstub.device import Device
 from ticketstub.errors import CredentialsError, GaveUp, NotSignedIn, PinExpired, SignInFailed, Unreachable
 from ticketstub.local_plex.local_plex import LocalPlex
@@ -40,6 +40,7 @@ from ticketstub.local_plex.world.schema import World
 from ticketstub.messages import Request, Response
 from ticketstub.refusals import PasscodeRequired, TokenExpired, Unauthorized, WrongVerificationCode
 from ticketstub.testing import LocalPlexController, local_plex
+from ticketstub.tokens import Token
 
 DEVICE = Device(client_identifier="demo-client-7c1f", product="Demo App")
 WEEK = 7 * 86400
@@ -524,6 +525,31 @@ def test_the_accounts_token_stays_away_from_servers(facade: Facade) -> None:
         facade.run(plex.server_information(base_url=attic))
     with pytest.raises(CredentialsError):
         facade.run(plex.ping(base_url=attic))
+
+
+class SharedStore(MemoryStore):
+    """A store of a program that keeps one sign-in, whoever issued it."""
+
+    def __init__(self, credential: Credential) -> None:
+        super().__init__()
+        self.credential = credential
+
+    def load(self, issuer: str, profile: str = "default", app: str = "ticketstub") -> Credential | None:
+        return self.credential
+
+
+def test_a_stored_token_goes_to_its_issuer_only(facade: Facade) -> None:
+    """A stored token is not sent to another plex.tv than its issuer, even if the program's own store returns it."""
+    token, server_token = Token("Qw7-Zr2_LmN8tYb4HsKd"), Token("Zp2Vw9LkTq7Xs4RbNd8H")
+    store = SharedStore(
+        Credential(issuer="https://plex.tv", token=token, server_token=server_token, client_identifier="demo")
+    )
+    sent: list[Request] = []
+    for plex in (facade.sign_in(store=store, on_request=sent.append), facade.load(store=store, on_request=sent.append)):
+        for call in (plex.account, plex.media_server_token, plex.sign_out):
+            with pytest.raises(CredentialsError):
+                facade.run(call())
+    assert [] == sent
 
 
 # One renewal at a time.

@@ -36,7 +36,7 @@ def get_media_server_token(passcode: str | Secret | None, context: FlowContext) 
     session = get_stored_session(context.settings)
     if session and (server_token := session.credential.server_token):
         with suppress(Unauthorized):  # it was revoked
-            yield from context.with_token(server_token).call(GetTokenDetails())
+            yield from context.with_token(server_token, origin=session.origin).call(GetTokenDetails())
             return server_token
     account = yield from context.call(GetTokenDetails())
     token = session() if session else account.auth_token

@@ -179,9 +179,10 @@ class FlowContext(NamedTuple):
         """The client identifier that is sent."""
         return self.settings.client_identifier or self.device.client_identifier
 
-    def with_token(self, token: Token | TokenSource | None) -> FlowContext:
-        """Return a copy with another token, which is sent to the issuer only."""
-        return self._replace(settings=replace(self.settings, token=token, trusted_origins=frozenset({self.issuer})))
+    def with_token(self, token: Token | TokenSource | None, *, origin: str | None = None) -> FlowContext:
+        """Return a copy with another token, which is sent to its origin only; by default that is the issuer."""
+        trusted_origins = frozenset({origin or self.issuer})
+        return self._replace(settings=replace(self.settings, token=token, trusted_origins=trusted_origins))
 
     def with_client_identifier(self, identifier: str | None) -> FlowContext:
         """Return a copy with another client identifier; `None` changes nothing."""

@@ -437,7 +437,7 @@ def sign_out(context: FlowContext) -> Flow[None]:
     if current is not None and session.credential.is_same_sign_in(current):
         session.credential = current
     if server_token := session.credential.server_token:
-        yield from _revoke_token(context.with_token(server_token))
+        yield from _revoke_token(context.with_token(server_token, origin=session.origin))
     yield from _revoke_token(context)
     with closing(RenewalLock(partial(session.store.lock, *session.credential.entry, timeout=0.0))) as lock:
         yield from lock.acquire(context.clock, LOCK_TIMEOUT)

@@ -274,7 +274,9 @@ def refresh_account(session: StoredSession, context: FlowContext) -> Flow[Accoun
     """
     from ticketstub.protocol.account import GetTokenDetails
 
-    own_context = context.with_client_identifier(session.credential.client_identifier).with_token(session)
+    own_context = context.with_client_identifier(session.credential.client_identifier).with_token(
+        session, origin=session.origin
+    )
     account = yield from own_context.call(GetTokenDetails())
     yield from session.update(account=account, checked_at=context.clock.now())
     return account
@@ -387,7 +389,9 @@ def _switch_to_device_key(session: StoredSession, context: FlowContext) -> Flow[
     device_key = yield from run_blocking(partial(load_key, credential.device_key))
     if device_key is None or credential.token is None or credential.token.kind == "jwt":  # another program has done it
         return
-    own_context = context.with_client_identifier(credential.client_identifier).with_token(credential.token)
+    own_context = context.with_client_identifier(credential.client_identifier).with_token(
+        credential.token, origin=session.origin
+    )
     yield from register_key(own_context, device_key)
     renewed = with_jwt(credential, *(yield from request_jwt(own_context, device_key)), context.clock.now())
     session.credential = yield from session.save(renewed, replacing=credential)
