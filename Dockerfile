@@ -1,4 +1,4 @@
-# A local stand-in for Plex with a demonstration world, not Plex: docs/testing/containers.md.
+# A local stand-in for Plex with a demonstration world, not Plex: docs/how-to/test/containers.md.
 #
 #   docker build --tag ticketstub .
 #   docker run --rm --publish 127.0.0.1:8190:8190 --publish 127.0.0.1:32400:32400 ticketstub

@@ -35,7 +35,7 @@ def pointing(tmp_path: Path) -> ProgramSettings:
 
 def test_every_variable_is_in_the_page() -> None:
     """The page lists the variables in their order, with their readers."""
-    table = page("docs/testing/run.md").table("Environment variables")
+    table = page("docs/how-to/test/run.md").table("Environment variables")
     expected = [(name, read_by.replace("`", "")) for name, _, read_by in VARIABLES]
     assert expected == list(zip(table.column("variable"), table.column("read by"), strict=True))
 

@@ -15,7 +15,7 @@ from tests.test_architecture import GROUND, MAY_IMPORT, SOURCE
 from ticketstub import Browser, Device, MemoryStore, Plex
 from ticketstub.testing import LocalPlexController
 
-ARCHITECTURE = "docs/architecture.md"
+ARCHITECTURE = "docs/explanation/architecture.md"
 DEVICE = Device(client_identifier="6d1f0c7de2a84536", product="Reader")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ticketstub.local_plex.storage.attempts import ATTEMPT_LIMITS, AttemptKind
 
-PAGE = Path(__file__).parents[2] / "docs" / "limits.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "limits.md"
 KINDS: dict[str, AttemptKind] = {
     "a password": "password",
     "a verification code": "verification_code",

@@ -204,7 +204,7 @@ def test_every_option_of_a_command_is_in_its_section(name: str) -> None:
 
 def test_names_of_the_upgrading_page_exist() -> None:
     """What the page says that a class, function, method or attribute is called now, it is called."""
-    upgrading = page("docs/upgrading.md")
+    upgrading = page("docs/how-to/migrate/upgrading.md")
     names = re.findall(r"`(\w+)`", " ".join(upgrading.table("Classes and functions").column("now")))
     assert set() == {name for name in names if name not in TOP_LEVEL and not hasattr(testing, name)}
     places: dict[str, object] = {

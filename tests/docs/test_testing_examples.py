@@ -1,6 +1,6 @@
-"""The examples of docs/testing.md, as a reader copies them: into an empty folder, and then the page's own commands.
+"""The examples of docs/how-to/test/, as a reader copies them: into an empty folder, and then the pages' own commands.
 
-Rule: the page is the only place of its files. A mark before a block says which file it is, or where its command is
+Rule: the pages are the only place of their files. A mark before a block says which file it is, or where its command is
 typed. Everything runs on loopback with the tools of the language, and nothing is fetched but the pinned packages, once.
 """
 
@@ -19,7 +19,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # comes with schemathesis; its types are a package of their own
 
 from tests.docs import running
-from tests.docs.pages import Block, page
+from tests.docs.pages import Block, Page, page
 from tests.strangers.environments import _install_node, _kept
 from ticketstub.cli.env import render_compose_file
 from ticketstub.local_plex.control.commands import COMMANDS, PREFIX
@@ -28,7 +28,11 @@ from ticketstub.testing import LocalPlexController
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the page's commands are written for a POSIX shell")
 
-PAGE = page("docs/testing.md")
+TESTING = page("docs/how-to/test/index.md")
+PAGES = [
+    TESTING,
+    *(page(f"docs/how-to/test/{name}.md") for name in ("python", "typescript", "go", "workflow", "compose")),
+]
 PINNED = ("package.json", "package-lock.json", ".npmrc")
 PINS, PINS_OF_NODE = (
     [Path(__file__).parent / folder / name for name in PINNED] for folder in ("typescript", "node_24")
@@ -66,25 +70,32 @@ class Example(NamedTuple):
         return done.stdout
 
 
+def blocks() -> Iterator[tuple[Page, Block]]:
+    """Return the blocks of all pages."""
+    for each in PAGES:
+        for block in each.blocks():
+            yield each, block
+
+
 def files(language: str) -> Iterator[tuple[str, str]]:
     """Return the files that the page shows for a language."""
-    for block in PAGE.blocks():
+    for _, block in blocks():
         if (match := _FILE.fullmatch(block.mark)) and match[1] == language:
             yield match[2], block.text
 
 
-def shown(language: str, node: str | None = None) -> list[Block]:
+def shown(language: str, node: str | None = None) -> list[tuple[Page, Block]]:
     """Return the blocks of commands that are typed in a language's folder, with this release of Node.js or any."""
-    matches = [(block, _COMMAND.fullmatch(block.mark)) for block in PAGE.blocks()]
-    return [block for block, match in matches if match and (match[1], match[2]) == (language, node)]
+    matches = [(each, block, _COMMAND.fullmatch(block.mark)) for each, block in blocks()]
+    return [(each, block) for each, block, match in matches if match and (match[1], match[2]) == (language, node)]
 
 
-def does_what_is_shown(example: Example, blocks: list[Block]) -> None:
+def does_what_is_shown(example: Example, shown_blocks: list[tuple[Page, Block]]) -> None:
     """Type each command, and compare what happens with the page."""
-    assert blocks
-    for block in blocks:
+    assert shown_blocks
+    for each, block in shown_blocks:
         for command, expected in running.commands(block.text):
-            running.compare(expected, example.does(command), f"{PAGE.name}:{block.line}")
+            running.compare(expected, example.does(command), f"{each.name}:{block.line}")
 
 
 @pytest.fixture
@@ -129,11 +140,15 @@ def typescript(reader: Example, require) -> Example:
     return copied(reader, "typescript")
 
 
-def test_every_block_of_the_page_has_a_mark_that_is_understood() -> None:
-    """No block of the page is left out by a mark that this file does not read."""
+def test_every_block_of_a_page_has_a_mark_that_is_understood() -> None:
+    """No block of the pages is left out by a mark that this file does not read."""
     kinds = (_FILE, _COMMAND, re.compile(r"not run: it (installs|needs the network|needs Docker)"))
-    unread = [block for block in PAGE.blocks() if not any(kind.fullmatch(block.mark) for kind in kinds)]
-    assert [] == [block.line for block in unread if not running.runs(block)]
+    unread = [(each, block) for each, block in blocks() if not any(kind.fullmatch(block.mark) for kind in kinds)]
+    assert [] == [
+        f"{each.name}:{block.line}"
+        for each, block in unread
+        if block.language != "{toctree}" and not running.runs(block)
+    ]
 
 
 def test_python(python: Example) -> None:
@@ -189,7 +204,7 @@ def test_the_packages_are_those_of_the_page() -> None:
 
 def test_what_to_test_can_be_brought_about() -> None:
     """The verbs of the list of what goes wrong are those of the fixture and of the control API."""
-    table = PAGE.table("What to test")
+    table = TESTING.table("What to test")
     fixture = {name for text in table.column("fixture") for name in re.findall(r"(\w+)\(", text)}
     control = {path for text in table.column("control API") for path in text.split(", ") if path}
     assert set() == fixture - set(dir(LocalPlexController))
@@ -210,7 +225,7 @@ def test_workflow(job: str, request: pytest.FixtureRequest) -> None:
     lines = runs_of(job)
     assert any("pip install" in line and '"ticketstub[server] @ $TICKETSTUB"' in line for line in lines)
     (tests,) = [line for line in lines if line.startswith("ticketstub run ")]
-    typed = [command for block in shown(job) for command, _ in running.commands(block.text)]
+    typed = [command for _, block in shown(job) for command, _ in running.commands(block.text)]
     if tests not in typed:  # those are run above
         example: Example = request.getfixturevalue(job)
         example.does(tests)
@@ -227,5 +242,5 @@ def test_compose() -> None:
     own = yaml.safe_load(dict(files("compose"))["compose.yaml"])["services"]
     ours = yaml.safe_load(render_compose_file(World.demo()))["services"]
     assert {*own, "ticketstub"} == set(ours)
-    typed = [command for block in shown("typescript", "24") for command, _ in running.commands(block.text)]
+    typed = [command for _, block in shown("typescript", "24") for command, _ in running.commands(block.text)]
     assert own["tests"]["command"] in [command.partition(" -- ")[2] for command in typed]

@@ -158,7 +158,7 @@ accepts what the local Plex answers. It does not show that Plex itself answers j
 
 Some runs *point* a client to the local Plex by an option of its own (a server's address, an HTTP session). In others
 *nothing is pointed*: the client asks at Plex's own addresses, and a media server at the one that Plex tells, and
-`ticketstub run` leads it to the local Plex, as it does [any program](testing/run.md).
+`ticketstub run` leads it to the local Plex, as it does [any program](how-to/test/run.md).
 
 | client | version | language (called) | tried | passed | with nothing pointed | why any does not, and what to know |
 |---|---|---|---|---|---|---|

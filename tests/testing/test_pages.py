@@ -14,7 +14,7 @@ pytest_plugins = ["pytester"]
 
 def test_the_tests_of_the_page_pass(pytester: pytest.Pytester) -> None:
     """Every test on the page passes when pytest runs it unchanged."""
-    blocks = [block.text for block in page("docs/testing/pytest.md").blocks() if "def test_" in block.text]
+    blocks = [block.text for block in page("docs/how-to/test/pytest.md").blocks() if "def test_" in block.text]
     count = sum(text.count("def test_") for text in blocks)
     assert 10 == count
     pytester.makeini("[pytest]\naddopts = -p no:asyncio --strict-markers\nfilterwarnings = error\n")
@@ -24,7 +24,7 @@ def test_the_tests_of_the_page_pass(pytester: pytest.Pytester) -> None:
 
 def test_every_verb_of_the_control_api_is_in_the_page() -> None:
     """Paths, methods and body members are those of the code."""
-    table = page("docs/testing/control.md").table("Commands")
+    table = page("docs/reference/control.md").table("Commands")
     written = dict(zip(table.column("command"), table.column("body"), strict=True))
     meant = {
         f"{method} {path.removeprefix(PREFIX)}".strip(): ", ".join(
@@ -38,7 +38,7 @@ def test_every_verb_of_the_control_api_is_in_the_page() -> None:
 
 def test_every_verb_of_the_fixture_is_in_the_page() -> None:
     """The table lists every command of the fixture, except those that the text above it describes."""
-    section = page("docs/testing/pytest.md").section("Commands")
+    section = page("docs/how-to/test/pytest.md").section("Commands")
     told = {"url", "media_server", "media_servers", "env", "now", "create_in_process_app"}
     names = {name for name in vars(LocalPlexController) if not name.startswith("_")} - told
     assert [] == sorted(name for name in names if f"`{name}" not in section)
