@@ -163,6 +163,7 @@ def _account(plex: Any) -> Any:
     account = yield plex.account()
     assert 10500123 == account.id
     yield account.can_reach("Attic", owned=True)
+    yield account.membership("9b1f", owner=10500123)
 
 
 def _pending(plex: Any) -> Any:
@@ -192,7 +193,7 @@ def _switched(plex: Any) -> Any:
 
 
 STORIES: dict[str, Any] = {
-    "account can_reach": _account,
+    "account can_reach membership": _account,
     "begin_sign_in load is_done finish run_flow": _pending,
     "sign_in renew keep_alive media_server_token sign_out": _stored,
     "switch_home_user": _switched,

@@ -46,6 +46,7 @@ from ticketstub.messages import Response as Response
 from ticketstub.models import Account as Account
 from ticketstub.models import Connection as Connection
 from ticketstub.models import Resource as Resource
+from ticketstub.models import Role as Role
 from ticketstub.refusals import BadRequest as BadRequest
 from ticketstub.refusals import ClientIdentifierMissing as ClientIdentifierMissing
 from ticketstub.refusals import Conflict as Conflict

@@ -49,6 +49,7 @@ TOP_LEVEL = {
     "Resource": "models",
     "Response": "messages",
     "Retry": "client.config",
+    "Role": "models",
     "Secret": "tokens",
     "ServerError": "refusals",
     "SignInFailed": "errors",

@@ -21,6 +21,7 @@ from ticketstub import (
     PendingSignIn,
     PendingState,
     Plex,
+    Role,
     Secret,
     SignInState,
     Token,
@@ -59,6 +60,7 @@ def sync(device: Device, key: DeviceKey) -> None:
     assert_type(plex.token, Token | None)
     assert_type(plex.account(), AccountHandle)
     assert_type(plex.account().can_reach("Attic", owned=True), bool)
+    assert_type(plex.account().membership("9b1f", owner=1), Role | None)
     assert_type(plex.switch_home_user("Pip", passcode="1234"), Plex)
     assert_type(plex.switch_home_user("Pip", store="auto", app="My App", profile="pip"), Plex)
     assert_type(plex.renew(), SignInState)

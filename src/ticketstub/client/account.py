@@ -23,7 +23,7 @@ from ticketstub.tracebacks import drop_current_frame, hide_locals
 if TYPE_CHECKING:
     from ticketstub.credentials import CredentialStore, StoreKind
     from ticketstub.messages import Response
-    from ticketstub.models import Account, HomeUser, Identity, Resource, ServerInformation
+    from ticketstub.models import Account, HomeUser, Identity, Resource, Role, ServerInformation
     from ticketstub.protocol.media_server import Method
 
 
@@ -182,6 +182,26 @@ class AccountHandle:
 
         resources = self._client.send(GetResources(), **options)
         return can_reach(self.details, resources, server, owned=owned, owner=owner)
+
+    def membership(self, server: str, *, owner: int, **options: Unpack[Options]) -> Role | None:
+        """Ask plex.tv in which role the account may use a media server; `None` if it may not.
+
+        A role is returned only for the server with this identifier *and* this owner. Names, friends and e-mail
+        addresses are never compared: anybody can choose them, and anybody can run a server with your identifier.
+
+        Args:
+            server: the server's identifier (machineIdentifier).
+            owner: the id of the account that owns the server.
+            options: how to make the call (see `Options`).
+
+        Raises:
+            Unauthorized: the token is unknown or revoked. Any other error means that nothing is known.
+        """
+        from ticketstub.client.flows.membership import determine_role
+        from ticketstub.protocol.resource import GetResources
+
+        resources = self._client.send(GetResources(), **options)
+        return determine_role(self.details, resources, server, owner)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"

@@ -6,12 +6,17 @@ of the older API (`/api/users`, `shared_servers`).
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 import msgspec
 
 from ticketstub.models.base import AwareDatetime, BaseUser, EpochSeconds, Model
 from ticketstub.tokens import Secret, Token
+
+Role: TypeAlias = Literal["owner", "home_admin", "home", "managed", "restricted", "friend"]
+"""In which role an account may use a media server: as its owner; as the administrator or another member of the owner's
+Home; as a managed user of a Home; as one with a restriction profile, or the Home's guest; or as anybody else with whom
+the owner shared it."""
 
 
 class HomeUser(BaseUser, frozen=True, kw_only=True):
