@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple, TypeGuard
-
-from ticketstub.tokens import Unpicklable
+from typing import ClassVar, NamedTuple, NoReturn, Self, TypeGuard
 
 MAX_BODY_SIZE = 2 * 1024 * 1024
 """The largest body, in bytes, that a client reads. It limits hostile responses."""
@@ -65,6 +63,25 @@ class Origin(NamedTuple):
     def url(self) -> str:
         """The scheme, the host, and the port if it is not the default."""
         return f"{self.scheme}://{self.host_header}"
+
+
+class Unpicklable:
+    """A base class for objects with secrets. They can be copied but not pickled.
+
+    Such an object is immutable, so a copy is the object itself. A mutable subclass overrides `__copy__`.
+    """
+
+    __slots__ = ()
+    _pickle_advice: ClassVar[str] = "it contains secrets"
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self.__copy__()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} cannot be pickled: {self._pickle_advice}")
 
 
 class Request(Unpicklable):

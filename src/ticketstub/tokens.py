@@ -1,14 +1,31 @@
-"""Secrets, and the most common one: the Plex token.
+"""Secrets, the Plex token, and how tracebacks are kept from showing either.
 
-Rule: a secret never prints itself. `repr`, `str`, format, logs and tracebacks show six digits of a token's SHA-256, and
-nothing of a password or code, which could be guessed from a digest. `reveal()` is the only way to get the text, so that
-`grep reveal` finds every place where a secret is used.
+Rule: a secret never prints itself. `repr`, `str`, format and logs show six digits of a token's SHA-256, and nothing of
+a password or code, which could be guessed from a digest. `reveal()` is the only way to get the text, so that `grep
+reveal` finds every place where a secret is used.
+
+Error trackers, `pytest -l` and `TracebackException(capture_locals=True)` print the local variables of each frame, and
+those of this library contain tokens, passwords and whole requests. Therefore every public class and function that may
+be given a secret is decorated with `hide_locals`, which clears the frames of an exception on its way out: a traceback
+shows the lines of this library, but none of its local variables. A call that succeeds costs one more Python call and
+nothing else.
 """
 
 from __future__ import annotations
 
 import re
-from typing import ClassVar, NoReturn, Self, TypeVar
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import wraps
+from types import FrameType, FunctionType, TracebackType
+from typing import Any, TypeVar, cast
+
+from ticketstub.errors import PlexError
+from ticketstub.messages import Unpicklable
+
+F = TypeVar("F", bound=Callable[..., object])
+S = TypeVar("S", bound="Secret | None")
 
 # Observed, see `Token.kind`.
 _TOKEN_KINDS = re.compile(
@@ -29,24 +46,17 @@ _MISTAKES = (
 )
 """Patterns of texts that are not tokens, the most specific first, and the error for each, which repeats no text."""
 
-
-class Unpicklable:
-    """A base class for objects with secrets. They can be copied but not pickled.
-
-    Such an object is immutable, so a copy is the object itself. A mutable subclass overrides `__copy__`.
-    """
-
-    __slots__ = ()
-    _pickle_advice: ClassVar[str] = "it contains secrets"
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, _memo: object) -> Self:
-        return self.__copy__()
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(f"a {type(self).__name__} cannot be pickled: {self._pickle_advice}")
+_COROUTINE_FLAG = 0x80  # inspect.CO_COROUTINE; importing inspect takes 10 ms
+# This library, and the libraries in which a call may be interrupted or cancelled.
+_INTERNAL_PACKAGES = frozenset(
+    {
+        "ticketstub",
+        *("aiohttp", "yarl", "multidict", "aiohappyeyeballs", "aiosignal", "uvloop"),
+        *("httpx", "httpx2", "httpcore", "httpcore2", "h11", "h2", "anyio", "sniffio"),
+        *("cryptography", "filelock", "joserfc", "jaraco", "jeepney", "jwt", "keyring", "msgspec", "secretstorage"),
+        *("platformdirs", "segno"),
+    }
+)
 
 
 class Secret(Unpicklable):
@@ -85,9 +95,6 @@ class Secret(Unpicklable):
 
     def __hash__(self) -> int:
         return hash((Secret, self._text))
-
-
-S = TypeVar("S", bound=Secret | None)
 
 
 def to_secret(text: str | S) -> Secret | S:
@@ -159,3 +166,122 @@ class Token(Secret):
 def is_header_safe(text: str) -> bool:
     """Return whether a text can be sent in a header. Other text is not a token, no matter who sent it."""
     return text.isascii() and text.isprintable()
+
+
+def read_secret(kind: type[Secret], raw: object) -> Secret | None:
+    """Read a secret or token from a raw value; return `None` if it is not one."""
+    text = raw.strip() if isinstance(raw, str) and kind is Token else raw
+    if not isinstance(text, str) or not text or (kind is Token and not is_header_safe(text)):
+        return None
+    return Token.from_wire(text) if kind is Token else Secret(text)
+
+
+def hide_locals(target: F) -> F:
+    """Decorate a function, or all public methods of a class, so that their exceptions show no local variables.
+
+    The frames of the calling program, and of its hooks and callbacks, are left unchanged.
+    """
+    decorated: object = target
+    if not isinstance(decorated, type):
+        return cast("F", _guard(target))
+    for name, member in list(vars(decorated).items()):
+        is_public = name == "__init__" or not name.startswith("_")
+        if is_public and isinstance(member, FunctionType):
+            setattr(decorated, name, _guard(member))
+        elif is_public and isinstance(member, classmethod):
+            setattr(decorated, name, classmethod(_guard(cast("classmethod[Any, ..., Any]", member).__func__)))
+    return target
+
+
+def _guard(function: Callable[..., Any]) -> Callable[..., Any]:
+    if function.__code__.co_flags & _COROUTINE_FLAG:
+
+        @wraps(function)
+        async def async_wrapper(*args: object, **kwargs: object) -> object:
+            try:
+                return await function(*args, **kwargs)
+            except BaseException as error:
+                del args, kwargs
+                clear_locals(error)
+                raise
+
+        return async_wrapper
+
+    @wraps(function)
+    def wrapper(*args: object, **kwargs: object) -> object:
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:
+            del args, kwargs
+            clear_locals(error)
+            raise
+
+    return wrapper
+
+
+def drop_current_frame(error: PlexError) -> PlexError:
+    """Clear an error that is returned instead of raised, and remove the frame that caught it from its traceback."""
+    clear_locals(error)
+    return error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
+
+
+def drop_internal_frames(error: PlexError) -> PlexError:
+    """Remove an error's traceback, unless a callback of the program raised the error: then keep all frames."""
+    if all(map(_is_internal_frame, _iter_frames(error.__traceback__))):
+        error.__traceback__ = None
+    return error
+
+
+def clear_locals(error: BaseException) -> None:
+    """Clear the frames of this library and of the libraries below it, in an exception and in its causes and contexts.
+
+    An exception of another library that is the cause or context of a `PlexError` is removed, since its text and
+    attributes contain whole URLs and headers. What the calling program was handling when it called stays unchanged.
+    """
+    chain = [error]
+    for current in chain:  # which grows on the way
+        for frame in filter(_is_internal_frame, _iter_frames(current.__traceback__)):
+            with suppress(RuntimeError):  # it is still running: an outer guard clears it
+                frame.clear()
+        linked = _prune_chain(current)
+        if isinstance(current, BaseExceptionGroup):
+            linked += cast("BaseExceptionGroup[BaseException]", current).exceptions
+        chain += [each for each in linked if all(each is not known for known in chain)]
+
+
+def _prune_chain(error: BaseException) -> list[BaseException]:
+    """Remove the cause and context of an exception if they must not be shown, and return those to be cleared."""
+    cause, context = error.__cause__, error.__context__
+    if isinstance(error, PlexError) and not isinstance(cause, PlexError | None) and _is_internal_error(cause):
+        error.__cause__ = None
+    if context is cause:
+        error.__context__ = error.__cause__
+    elif (
+        context is not None
+        and (error.__suppress_context__ or not isinstance(context, PlexError))
+        and _is_internal_error(context)
+    ):
+        error.__context__ = None
+    return [each for each in (error.__cause__, error.__context__) if each is not None and _is_internal_error(each)]
+
+
+def _is_internal_error(error: BaseException) -> bool:
+    """Return whether this library, or one below it, caught an exception, and not the program that called it."""
+    packages = map(_get_package, _iter_frames(error.__traceback__))
+    first = next((package for package in packages if package not in sys.stdlib_module_names), "ticketstub")
+    return first in _INTERNAL_PACKAGES
+
+
+def _iter_frames(traceback: TracebackType | None) -> Iterator[FrameType]:
+    while traceback is not None:
+        yield traceback.tb_frame
+        traceback = traceback.tb_next
+
+
+def _is_internal_frame(frame: FrameType) -> bool:
+    package = _get_package(frame)
+    return package in _INTERNAL_PACKAGES or package in sys.stdlib_module_names
+
+
+def _get_package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]

@@ -17,8 +17,7 @@ from ticketstub.client.sign_ins import SignInState
 from ticketstub.client.transports.base import AsyncTransport
 from ticketstub.errors import PlexError
 from ticketstub.protocol.call import Call
-from ticketstub.tokens import Secret, Token
-from ticketstub.tracebacks import drop_current_frame, hide_locals
+from ticketstub.tokens import Secret, Token, drop_current_frame, hide_locals
 
 if TYPE_CHECKING:
     from ticketstub.credentials import CredentialStore, StoreKind

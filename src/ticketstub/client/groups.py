@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Literal, Unpack
 
 from ticketstub.client.account import BaseClient
 from ticketstub.client.config import Options
-from ticketstub.tokens import Secret, Token, to_secret
-from ticketstub.tracebacks import hide_locals
+from ticketstub.tokens import Secret, Token, hide_locals, to_secret
 
 if TYPE_CHECKING:
     from ticketstub.crypto import Jwk, PublishedKeys

@@ -23,6 +23,7 @@ from ticketstub.client.config import (
     Retry,
     SharedTransport,
     TokenSource,
+    create_transport,
     normalize_base_url,
     validate_headers,
     with_server,
@@ -48,11 +49,9 @@ from ticketstub.client.sign_ins import (
     load_pending_pin,
     refuse_replaced_keywords,
 )
-from ticketstub.client.transports import create_transport
 from ticketstub.client.transports.base import TransportLike
 from ticketstub.errors import PlexError
-from ticketstub.tokens import Token
-from ticketstub.tracebacks import drop_internal_frames, hide_locals
+from ticketstub.tokens import Token, drop_internal_frames, hide_locals
 
 if TYPE_CHECKING:  # these load stores, keys and their libraries, which a client with a token does not need
     from ticketstub.client.flows.check import TokenCheck

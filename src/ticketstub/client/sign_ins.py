@@ -17,8 +17,7 @@ from ticketstub.client.config import PLEX_TV
 from ticketstub.device import Device
 from ticketstub.errors import sanitize_text
 from ticketstub.messages import get_origin
-from ticketstub.tokens import Secret, to_secret
-from ticketstub.tracebacks import hide_locals
+from ticketstub.tokens import Secret, hide_locals, to_secret
 
 if TYPE_CHECKING:
     from ticketstub.crypto import DeviceKey  # loads a JOSE library

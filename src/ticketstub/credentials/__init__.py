@@ -13,12 +13,12 @@ from __future__ import annotations
 from ticketstub.credentials.default import StoreKind, default_store
 from ticketstub.credentials.file import FileStore
 from ticketstub.credentials.keyring import KeyringStore, is_keyring_available
-from ticketstub.credentials.memory import MemoryStore
 from ticketstub.credentials.store import (
     DEFAULT_PROFILE,
     Credential,
     CredentialStore,
     Entry,
+    MemoryStore,
     Renewal,
     check_renewal,
     get_ping_delay,

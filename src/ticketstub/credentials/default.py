@@ -12,8 +12,7 @@ from typing import Literal, get_args
 
 from ticketstub.credentials.file import FileStore
 from ticketstub.credentials.keyring import KeyringStore, is_keyring_available
-from ticketstub.credentials.memory import MemoryStore
-from ticketstub.credentials.store import CredentialStore, Entry
+from ticketstub.credentials.store import CredentialStore, Entry, MemoryStore
 from ticketstub.errors import CredentialsError, PlexWarning
 
 StoreKind = Literal["auto", "keyring", "file", "memory"]

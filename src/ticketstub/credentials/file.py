@@ -37,7 +37,7 @@ from ticketstub.credentials.store import (
 )
 from ticketstub.device import build_file_name, find_device_names, get_data_directory
 from ticketstub.errors import CredentialsError
-from ticketstub.tracebacks import hide_locals
+from ticketstub.tokens import hide_locals
 
 SUFFIX = ".kept"
 LEGACY_SUFFIX = ".json"

@@ -38,7 +38,7 @@ from ticketstub.credentials.store import (
     encode_credential,
 )
 from ticketstub.errors import CredentialsError
-from ticketstub.tracebacks import hide_locals
+from ticketstub.tokens import hide_locals
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend

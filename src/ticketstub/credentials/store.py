@@ -1,4 +1,4 @@
-"""What is stored of a sign-in, and what every store promises.
+"""What is stored of a sign-in, what every store promises, and the store in memory.
 
 Rule: a credential belongs to one issuer, app and profile and is never returned for another; its tokens carry the issuer
 as their origin. Only this module writes and reads secrets, and no `repr` or error shows one. A store never waits
@@ -8,16 +8,19 @@ without limit, never writes half a credential, and never deletes what it cannot 
 from __future__ import annotations
 
 import math
+import os
 import re
+import threading
 from abc import abstractmethod
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from ticketstub.errors import CredentialsError
 from ticketstub.messages import get_base_origin
-from ticketstub.tokens import Secret, Token, is_header_safe
+from ticketstub.tokens import Secret, Token, hide_locals, is_header_safe
 
 T = TypeVar("T")
 
@@ -244,6 +247,63 @@ def _try_decode(data: bytes | str, target: type[T]) -> T | None:
         )
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
+
+
+@hide_locals
+class MemoryStore:
+    """Stores credentials until the program ends, encoded as in the other stores. Nothing is written to disk."""
+
+    def __init__(self) -> None:
+        self._data: dict[Entry, bytes] = {}
+        self._locks: dict[tuple[int, Entry], threading.Lock] = {}
+        self._guard = threading.Lock()
+
+    def load(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP) -> Credential | None:
+        """Return the stored credential, or `None`."""
+        data = self._data.get(Entry.create(issuer, profile, app))
+        return decode_credential(data, "the memory", hint="sign in again") if data else None
+
+    def save(self, credential: Credential, *, replacing: Credential | None) -> Credential | None:
+        """Store a credential if the stored one is still `replacing`; see `CredentialStore.save`."""
+        with self._guard:
+            current = self.load(*credential.entry)
+            if current != replacing:
+                return None
+            saved = msgspec.structs.replace(credential, version=current.version + 1 if current else 1)
+            self._data[saved.entry] = encode_credential(saved)
+            return saved
+
+    def remove(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP) -> bool:
+        """Delete the credential and return whether there was one."""
+        with self._guard:
+            return self._data.pop(Entry.create(issuer, profile, app), None) is not None
+
+    def list_entries(self) -> tuple[Entry, ...]:
+        """Return all entries, sorted."""
+        with self._guard:
+            return tuple(sorted(self._data))
+
+    def describe_location(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP) -> str:
+        """Describe that the credential is only in memory."""
+        Entry.create(issuer, profile, app)
+        return "in memory only, until the program ends"
+
+    def lock(
+        self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP, *, timeout: float = LOCK_TIMEOUT
+    ) -> AbstractContextManager[None]:
+        """Lock an entry against all other threads; see `CredentialStore.lock`."""
+        return self._hold_lock(Entry.create(issuer, profile, app), timeout)
+
+    @contextmanager
+    def _hold_lock(self, entry: Entry, timeout: float) -> Generator[None, None, None]:
+        # A forked child has its own locks: it has no thread that could release the parent's.
+        lock = self._locks.setdefault((os.getpid(), entry), threading.Lock())
+        if not lock.acquire(timeout=min(max(timeout, 0.0), threading.TIMEOUT_MAX)):
+            raise make_lock_timeout_error(timeout)
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 def get_ping_delay(credential: Credential, now: float) -> float:

@@ -19,9 +19,9 @@ import msgspec
 
 from ticketstub.crypto.jwk import InvalidKey, Jwk, decode_base64url, encode_base64url, ensure_kid, match_kid
 from ticketstub.crypto.jwt import EDDSA, RS256, InvalidJwt, check_times, parse_json_object, read_audience, read_jwt
+from ticketstub.messages import Unpicklable
 from ticketstub.models import Model
-from ticketstub.tokens import Secret, Unpicklable
-from ticketstub.tracebacks import hide_locals
+from ticketstub.tokens import Secret, hide_locals
 
 SCOPES = ("username", "email", "friendly_name", "restricted", "anonymous", "joinedAt")
 """The user data that a device may request for Plex's JWT (documented). `id` and `uuid` are always included."""

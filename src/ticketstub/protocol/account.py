@@ -22,8 +22,7 @@ from ticketstub.protocol.call import (
     parse_response,
 )
 from ticketstub.protocol.codec import Format, write_document
-from ticketstub.tokens import Secret, to_secret
-from ticketstub.tracebacks import hide_locals
+from ticketstub.tokens import Secret, hide_locals, to_secret
 
 NEW_TOKEN_REPLY = build_reply_codec(Account, "user", "auth_token")
 """The codec for an account that must have a token, which is usually a new one."""

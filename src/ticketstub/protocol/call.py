@@ -25,7 +25,7 @@ from ticketstub.models.base import ModelT
 from ticketstub.protocol import codec
 from ticketstub.protocol.codec import Format
 from ticketstub.refusals import BadRequest
-from ticketstub.tokens import Secret
+from ticketstub.tokens import Secret, read_secret
 
 V = TypeVar("V")
 
@@ -197,7 +197,7 @@ def read_reply(kind: type[ModelT], response: Response, any_of: tuple[str, ...]) 
     Raises:
         MalformedReply: the body cannot be read, reports an error, or has a value for none of these fields.
     """
-    found = codec.decode_json(kind, response.body)
+    found = _decode_json(kind, response.body)
     if found is not None and _has_any_value(found, any_of) and not _needs_lenient_reader(found, response.body):
         return found
     from ticketstub.protocol import lenient
@@ -205,6 +205,20 @@ def read_reply(kind: type[ModelT], response: Response, any_of: tuple[str, ...]) 
     found = lenient.read_model(kind, unwrap(kind, parse_response(response), any_of))
     if found is None or not _has_any_value(found, any_of):
         raise build_malformed_reply(response, f"the reply contains no {kind.__name__.removeprefix('_')}")
+    return found
+
+
+@cache
+def _get_decoder(kind: type[ModelT]) -> msgspec.json.Decoder[ModelT]:
+    return msgspec.json.Decoder(kind, dec_hook=read_secret)
+
+
+def _decode_json(kind: type[ModelT], body: bytes) -> ModelT | None:
+    """Read a well-formed JSON model fast; return `None` if the body needs the lenient reader."""
+    try:
+        found: ModelT = _get_decoder(kind).decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
     return found
 
 

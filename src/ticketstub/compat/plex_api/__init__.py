@@ -17,9 +17,8 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 from weakref import finalize
 
-from ticketstub.client.config import Err, Retry
+from ticketstub.client.config import Err, Retry, create_transport
 from ticketstub.client.plex import Plex
-from ticketstub.client.transports import create_transport
 from ticketstub.compat import UnsupportedArgument, reject_missing_name
 from ticketstub.compat.plex_api import models, utils
 from ticketstub.compat.plex_api.models import errors
@@ -37,8 +36,7 @@ from ticketstub.protocol.media_server import (
     GetSourceConnectionInformation,
     GetTransientToken,
 )
-from ticketstub.tokens import Token
-from ticketstub.tracebacks import hide_locals
+from ticketstub.tokens import Token, hide_locals
 
 __all__ = ["Authentication", "PlexAPI", "ServerProtocol", "models", "utils"]
 

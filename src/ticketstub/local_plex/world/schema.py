@@ -24,8 +24,7 @@ from ticketstub.local_plex.world.reading import FieldRule, WorldReader, WorldTab
 from ticketstub.local_plex.world.values import MAX_HOME_SIZE, normalize_login
 from ticketstub.local_plex.world.verification_codes import generate_code
 from ticketstub.models.base import MILLISECONDS_THRESHOLD
-from ticketstub.tokens import Secret, Token
-from ticketstub.tracebacks import hide_locals
+from ticketstub.tokens import Secret, Token, hide_locals
 
 CURRENT_VERSION = "1.43.4.10903-0a1b2c3d4"
 
