@@ -224,13 +224,6 @@ def test_server_information(attic: str) -> None:
     assert {name: in_xml(value) for name, value in expected.items()}.items() <= root.attrib.items()
 
 
-def test_library_sections(attic: str) -> None:
-    """A media server without libraries lists none."""
-    assert 0 == get(attic, "/library/sections", MIRA).json["MediaContainer"]["size"]
-    root = ask(attic, "GET", "/library/sections", {"X-Plex-Token": MIRA}).xml
-    assert ("MediaContainer", "0", 0) == (root.tag, root.get("size"), len(root))
-
-
 TRANSIENT = r"transient-[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
 

@@ -120,6 +120,21 @@ def test_what_is_missing_is_named(attic: str) -> None:
     assert "playlists~POST.json" == get(attic, "/playlists", method="POST").headers["x-ticketstub-missing"]
 
 
+def test_a_path_with_an_own_answer_has_it_until_there_is_a_file(attic: str, folder: Path) -> None:
+    """Without a file, `/playlists` is the local Plex's empty list, and a POST is 404; with one it is the file."""
+    assert 404 == get(attic, "/playlists", method="POST").status
+    assert {"MediaContainer": {"size": 0}} == get(attic, "/playlists").json
+    (folder / "playlists.json").write_bytes(SECTIONS)
+    assert SECTIONS == get(attic, "/playlists/?playlistType=audio").body
+
+
+def test_a_file_for_the_owner_is_not_for_guests(attic: str) -> None:
+    """What only the owner may ask for is refused with 403 to a guest, even if there is a file."""
+    assert 200 == get(attic, "/:/prefs").status
+    refused = get(attic, "/:/prefs", TOM_ON_ATTIC)
+    assert (403, "text/html") == (refused.status, refused.headers["content-type"])
+
+
 def test_its_own_calls_stay_the_local_plexs(attic: str, folder: Path) -> None:
     """No file replaces identity, tokens or owner: clients find the server that they signed in to."""
     for name in ("identity.json", "security/token.json", "myplex/account.json", "accounts.json", "%2F.json"):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
+from ticketstub.local_plex.api import library
 from ticketstub.local_plex.api import media_server_calls as handlers
 from ticketstub.local_plex.api.media_server_calls import MediaServer, Principal, ServerContext
 from ticketstub.local_plex.api.principal import BUSY_ERRORS, find_token
@@ -31,10 +32,16 @@ Fallback = Callable[[IncomingRequest, str], Awaitable[OutgoingResponse]]
 The second argument is the accepted token, or empty if none was needed.
 """
 
-ROUTES: Router[MediaServer, Principal] = Router(handlers.ROUTES)
+
+class NoAnswer(OutgoingResponse):
+    """A page on which a fallback says that it has no answer; the local Plex's own answer goes before it."""
+
+
+ROUTES: Router[MediaServer, Principal] = Router([*handlers.ROUTES, *library.CONTENT_ROUTES])
 """A media server's calls."""
 
 _PUBLIC_ROUTES = frozenset((route.method, route.path_template) for route in handlers.ROUTES if not route.needs_token)
+_CONTENT_PATHS = frozenset(route.path_template for route in library.CONTENT_ROUTES)
 
 
 class MediaServerSite(MediaServer):
@@ -79,14 +86,17 @@ class MediaServerSite(MediaServer):
                 if self.instance.quirks.security_without_token == 403 and request.path.startswith("/security/"):
                     raise Forbidden from None
                 raise
-        # The fallback has everything without a route, and the libraries, which are empty here.
-        if self._fallback and (path == handlers.GetSections.http.path or ROUTES.find(request, path) is None):
+        route = self.find_route(request)
+        # The fallback has everything without a path here, and the content, of which there is none here.
+        if self._fallback and (path in _CONTENT_PATHS or ROUTES.find(request, path) is None):
+            if route is not None:
+                route.check_access(context)
             # An unclaimed server accepts its own machine without a token, which an upstream must not take as proof.
             token = (_read_token(request) if context.caller.token_digest else "") or ""
             answer = await self._fallback(request, token)
-            answer.headers = self._add_connection_headers(answer.headers, request)
-            return answer
-        route = self.find_route(request)
+            if route is None or not isinstance(answer, NoAnswer):
+                answer.headers = self._add_connection_headers(answer.headers, request)
+                return answer
         if route is None:
             raise NotFound
         reply = await route.reply(context)

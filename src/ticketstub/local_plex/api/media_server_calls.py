@@ -3,7 +3,7 @@
 Rule: the identity is public; everything else needs a token for this server. The owner is looked up in the store each
 time, because a server may be claimed and unclaimed while it runs. Most of what a server says of itself is for its owner
 only (observed for the accounts: 403 for a guest). A claim needs no token. What a local media server does not do (play,
-measure, have libraries) is reported as empty or zero, in the observed form.
+measure) is reported as empty or zero, in the observed form. `library` has the calls of programs that look at libraries.
 
 A security call never gives a caller more rights than it has. A transient token stands for the token that asked, or for
 the one behind it if that was a transient token. Only the owner gets the sources (documented).
@@ -81,32 +81,26 @@ ServerContext = RequestContext[MediaServer, Principal]
 JsonObject = dict[str, object]
 
 
-# These lists are only written here: our client has no calls for them.
-_LIST_REPLY = ReplyCodec(write=partial(write_document, CONTAINER, wrap_json=True))
-
-
-class GetSections(Call[JsonObject], frozen=True, kw_only=True):
-    """List a media server's libraries: `GET /library/sections`, 200 (observed)."""
-
-    http = HttpSpec("GET", "/library/sections", "sections", base="server", mark="observed", reply=_LIST_REPLY)
+LIST_REPLY = ReplyCodec(write=partial(write_document, CONTAINER, wrap_json=True))
+"""Writes a list in a `MediaContainer`. Such lists are only written here: our client has no calls for them."""
 
 
 class GetAccounts(Call[JsonObject], frozen=True, kw_only=True):
     """List the users of a media server: `GET /accounts`, 200, the owner only (observed)."""
 
-    http = HttpSpec("GET", "/accounts", "accounts", base="server", mark="observed", reply=_LIST_REPLY)
+    http = HttpSpec("GET", "/accounts", "accounts", base="server", mark="observed", reply=LIST_REPLY)
 
 
 class GetSystemDevices(Call[JsonObject], frozen=True, kw_only=True):
     """List the devices that used a media server: `GET /devices`, 200 (observed), for the owner only (assumed)."""
 
-    http = HttpSpec("GET", "/devices", "system_devices", base="server", mark="observed", reply=_LIST_REPLY)
+    http = HttpSpec("GET", "/devices", "system_devices", base="server", mark="observed", reply=LIST_REPLY)
 
 
 class GetStatistics(Call[JsonObject], frozen=True, kw_only=True):
     """Get the load of a media server: `GET /statistics/resources`, 200 (observed), the owner only (assumed)."""
 
-    http = HttpSpec("GET", "/statistics/resources", "statistics", base="server", mark="observed", reply=_LIST_REPLY)
+    http = HttpSpec("GET", "/statistics/resources", "statistics", base="server", mark="observed", reply=LIST_REPLY)
 
     timespan: int = 6
 
@@ -114,7 +108,7 @@ class GetStatistics(Call[JsonObject], frozen=True, kw_only=True):
 class GetClients(Call[JsonObject], frozen=True, kw_only=True):
     """List the players in a media server's network: `GET /clients`, 200 (observed)."""
 
-    http = HttpSpec("GET", "/clients", "clients", base="server", mark="observed", reply=_LIST_REPLY)
+    http = HttpSpec("GET", "/clients", "clients", base="server", mark="observed", reply=LIST_REPLY)
 
 
 def require_owner(_server: MediaServer, principal: Principal) -> None:
@@ -156,11 +150,6 @@ async def get_server_information(context: ServerContext, _call: GetServerInforma
         transcoder_active_video_sessions=0,
         updated_at=row.created_at,
     )
-
-
-async def list_sections(_context: ServerContext, _call: GetSections) -> JsonObject:
-    """List the libraries: none."""
-    return {"size": 0, "allowSync": False, "title1": "Plex Library"}
 
 
 async def list_accounts(context: ServerContext, _call: GetAccounts) -> JsonObject:
@@ -319,7 +308,6 @@ def _issue_transient_token(context: ServerContext) -> Token:
 ROUTES: list[Route[MediaServer, Principal]] = [
     Route(GetIdentity, get_identity),
     Route(GetServerInformation, get_server_information),
-    Route(GetSections, list_sections),
     Route(GetTransientToken, get_transient_token, any_method=True),
     Route(
         GetSourceConnectionInformation,

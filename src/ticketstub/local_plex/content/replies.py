@@ -19,6 +19,7 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
 
+from ticketstub.local_plex.api.media_server import NoAnswer
 from ticketstub.local_plex.http.request import Headers, IncomingRequest
 from ticketstub.local_plex.http.response import MEDIA_SERVER_HEADERS, MEDIA_SERVER_HTML_HEADERS, OutgoingResponse
 from ticketstub.local_plex.redaction.known_secrets import HiddenSecret, KnownSecrets
@@ -81,12 +82,13 @@ class ReplyFolder:
                 if file := self._find_file(name + extension):
                     return _answer_with_file(file, MEDIA_TYPES[extension or file.suffix.lower()])
         files = ", ".join(name + extension for name in names for extension in preferred)
-        return render_page(
+        page = render_page(
             404,
             "The replies of this media server have no file for this request.",
             f"Add one of these files to their folder: {files}",
             extra=[(b"x-ticketstub-missing", (exact + preferred[0]).encode())],
         )
+        return NoAnswer(page.status, page.headers, page.body)
 
     def _find_file(self, name: str) -> Path | None:
         """Find a file inside the folder by its exact name, also where file systems ignore case."""

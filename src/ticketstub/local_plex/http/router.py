@@ -94,10 +94,14 @@ class Route(Generic[ServerT, CallerT]):
         self._write: Callable[..., bytes] | None = write
         self._authorize = authorize
 
-    async def reply(self, context: RequestContext[ServerT, CallerT]) -> bytes | OutgoingResponse:
-        """Return the bytes of the reply, or the handler's own response; raises what handlers raise."""
+    def check_access(self, context: RequestContext[ServerT, CallerT]) -> None:
+        """Refuse a caller without access, as `authorize` does."""
         if self._authorize is not None:
             self._authorize(context.server, context.caller)
+
+    async def reply(self, context: RequestContext[ServerT, CallerT]) -> bytes | OutgoingResponse:
+        """Return the bytes of the reply, or the handler's own response; raises what handlers raise."""
+        self.check_access(context)
         call = self._read(context.request)
         value = await self._handle(context, call)
         if isinstance(value, OutgoingResponse):
