@@ -60,7 +60,7 @@ def test_the_rules_are_those_of_the_tests() -> None:
 
 
 def test_a_token_check_passes_the_files_of_the_page(local_plex: LocalPlexController) -> None:
-    """On an open connection a check enters just the files that the page names."""
+    """On an open connection a check enters just the files that the page names, at most 12."""
     files: set[str] = set()
     token = local_plex.account("mira_quill").create_token()
     with Plex(device=DEVICE, plex_tv=local_plex.url, token=token) as plex:
@@ -68,10 +68,11 @@ def test_a_token_check_passes_the_files_of_the_page(local_plex: LocalPlexControl
         with recorded(files):
             plex.authentication.get_token_details()
     assert listed("How a token check travels") == in_the_client(files)
+    assert len(in_the_client(files)) <= 12
 
 
 def test_a_browser_sign_in_passes_the_files_of_the_page(local_plex: LocalPlexController) -> None:
-    """A sign-in of a new app enters just the files that the page names."""
+    """A sign-in of a new app enters just the files that the page names, at most 20."""
     files: set[str] = set()
     approving: Callable[[str], None] = lambda code: local_plex.approve(code, "mira_quill")  # noqa: E731
 
@@ -94,6 +95,7 @@ def test_a_browser_sign_in_passes_the_files_of_the_page(local_plex: LocalPlexCon
         plex = sign_in()
     plex.close()
     assert listed("How a browser sign-in travels") == in_the_client(files)
+    assert len(in_the_client(files)) <= 20
 
 
 def test_an_hours_reading_has_at_most_two_thousand_lines() -> None:
