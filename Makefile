@@ -13,13 +13,14 @@ bin := .venv/bin
 endif
 demo_stamp := .venv/.demo
 stamp := .venv/.complete
+docs_stamp := .venv/.docs
 project := .venv/.project
 pip := $(bin)/python -m pip install --quiet --disable-pip-version-check
 pytest := PYTHONDONTWRITEBYTECODE= $(bin)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 args ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-installs mutants strangers bench check format pins clean
+.PHONY: help setup demo test test-all test-installs mutants strangers bench check format docs pictures pins clean
 
 help:
 	@echo 'make demo       sign in to a local Plex and look around (the first time: half a minute of set-up)'
@@ -31,7 +32,9 @@ help:
 	@echo 'make strangers  run the published clients, and write docs/strangers.md of what was found'
 	@echo 'make bench      measure against peers and floors'
 	@echo 'make check      linters and type checkers'
-	@echo 'make format     generate the sync client and the table of names, then format everything'
+	@echo 'make format     generate the sync client, the table of names and the reference, then format everything'
+	@echo 'make docs       build the documentation site into build/docs, strictly (open build/docs/index.html)'
+	@echo 'make pictures   take the pictures of the documentation anew (needs Chromium)'
 	@echo 'make pins       pin the dependencies anew (needs uv; UPGRADE=--upgrade for newer versions)'
 	@echo 'make clean      remove everything that was made'
 	@echo
@@ -67,8 +70,16 @@ check: $(stamp) $(project)
 
 format: $(stamp) $(project)
 	$(bin)/python scripts/make_sync.py
+	$(bin)/python scripts/make_reference.py
 	$(bin)/ruff check --fix .
 	$(bin)/ruff format .
+
+docs: $(docs_stamp) $(project)
+	@$(bin)/python -m sphinx -n -W --keep-going -q -j auto -d build/doctrees docs build/docs
+	@echo 'The site is build/docs/index.html.'
+
+pictures: $(docs_stamp) $(project)
+	@$(bin)/python scripts/make_pictures.py $(args)
 
 setup: $(stamp) $(project)
 
@@ -92,6 +103,11 @@ $(stamp): requirements/dev.txt requirements/server.txt requirements/python.sh
 	@$(pip) --require-hashes -r requirements/dev.txt
 	@touch $(stamp)
 
+$(docs_stamp): $(stamp) requirements/docs.txt
+	@echo 'Adding to .venv what the documentation is built with (once; about ten seconds) ...'
+	@$(pip) --require-hashes -r requirements/docs.txt
+	@touch $(docs_stamp)
+
 $(project): pyproject.toml
 	@$(pip) --no-deps --no-build-isolation --editable .
 	@touch $(project)
@@ -99,6 +115,7 @@ $(project): pyproject.toml
 pins:
 	@sh requirements/pin.sh requirements/dev.txt $(UPGRADE) --all-extras --group dev pyproject.toml
 	@sh requirements/pin.sh requirements/server.txt --extra server --constraint requirements/dev.txt pyproject.toml
+	@sh requirements/pin.sh requirements/docs.txt --group docs --constraint requirements/dev.txt
 	@echo hatchling | sh requirements/pin.sh requirements/build.txt --constraint requirements/dev.txt -
 
 clean:

@@ -12,8 +12,8 @@ from tests.docs.pages import ROOT, Page, pages
 from tests.tables import every
 from ticketstub.local_plex.world.schema import World
 
-# What may stand there without being run: output, drawings, pieces of a protocol, and the order of pages.
-SHOWN = {"text", "http", "json", "xml", "{toctree}"}
+# What may stand there without being run: output, drawings, pieces of a protocol, and words to Sphinx.
+SHOWN = {"text", "http", "json", "xml", "{toctree}", "{eval-rst}"}
 
 
 @every("page", pages())

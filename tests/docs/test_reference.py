@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 import msgspec
@@ -13,7 +15,7 @@ import pytest
 
 import ticketstub
 from tests.cli.declared import every_command
-from tests.docs.pages import page
+from tests.docs.pages import ROOT, page
 from tests.tables import every
 from ticketstub import calls, errors, refusals, testing
 from ticketstub.cli.errors import EXIT_CODES
@@ -36,8 +38,6 @@ from ticketstub.local_plex.world.schema import (
     WorldSource,
     WorldSubscription,
 )
-from ticketstub.protocol.call import Call
-from ticketstub.protocol.media_server import RawRequest
 from ticketstub.public_names import CALLS, TOP_LEVEL
 from ticketstub.refusals import Refusal
 
@@ -97,19 +97,11 @@ def test_refusals_have_the_status_and_code_of_the_table() -> None:
     assert known | {("Refusal", "any", "any")} == listed
 
 
-def test_every_call_is_in_the_page_as_it_is_sent() -> None:
-    """Method, path, place, token, status and mark of each call are those of the table."""
-    columns = ("call", "request", "goes to", "token", "success", "mark")
-    listed = set(rows("docs/reference/operations.md", "Operations", *columns))
-    assert {_as_sent(kind) for kind in public_classes(Call)} == listed
-
-
-def _as_sent(kind: type[Call[Any]]) -> tuple[str, ...]:
-    """Describe a call as the page does."""
-    raw = kind is RawRequest
-    request = "any" if raw else f"{kind.http.method} {kind.http.path}"
-    token = "yes" if kind.http.needs_token else "no"
-    return kind.__name__, request, kind.http.base, token, "any 2xx" if raw else str(kind.http.status), kind.http.mark
+def test_the_generated_pages_are_current() -> None:
+    """The calls, the API, the command's help and the tree of errors are as `make format` writes them."""
+    program = [sys.executable, str(ROOT / "scripts" / "make_reference.py"), "--check"]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (0, "") == (done.returncode, done.stdout), done.stderr
 
 
 @pytest.mark.parametrize(

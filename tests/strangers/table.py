@@ -167,7 +167,7 @@ $rows
 *Tried* and *passed* count operations, *with nothing pointed* those of them that passed so. Where a client can be called
 in several ways, those that were tried stand behind its language.
 
-This page is what a run of [the tests](../tests/strangers/README.md) found: `make strangers` runs them and writes it. It
+This page is what a run of the tests in `tests/strangers/` found: `make strangers` runs them and writes it. It
 needs Node.js, Go, Java, Ruby and curl, and the network once, for the clients themselves. `make test-all` runs them, and
 fails where the page says anything else than what it found.
 

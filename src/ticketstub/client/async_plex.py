@@ -400,7 +400,7 @@ async def acheck(token: str | Token, *, server: str | None = None, **client: Unp
         client: arguments of `AsyncPlex`.
 
     Returns:
-        What was found. An outage is not an error: `alive` is then `None`, and `unreachable` says why.
+        What was found. An outage is not an error; `alive` is then `None`, and `unreachable` says why.
 
     Raises:
         ValueError: the text cannot be a token (an e-mail address, a whole header); nothing was sent.

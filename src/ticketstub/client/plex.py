@@ -394,7 +394,7 @@ def check(token: str | Token, *, server: str | None = None, **client: Unpack[Cli
         client: arguments of `Plex`.
 
     Returns:
-        What was found. An outage is not an error: `alive` is then `None`, and `unreachable` says why.
+        What was found. An outage is not an error; `alive` is then `None`, and `unreachable` says why.
 
     Raises:
         ValueError: the text cannot be a token (an e-mail address, a whole header); nothing was sent.

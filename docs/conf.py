@@ -1,0 +1,98 @@
+"""The documentation site, as Sphinx builds it: `make docs`.
+
+Rule: no page asks another host for anything, and every page works from a folder.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version as get_version
+from typing import TYPE_CHECKING
+
+from docutils import nodes
+from sphinx.ext.napoleon import Config, GoogleDocstring
+from sphinx.util.nodes import make_refnode
+
+if TYPE_CHECKING:
+    from sphinx.addnodes import pending_xref
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
+
+project = "Ticketstub for Plex"
+author = "Ticketstub contributors"
+version = release = get_version("ticketstub")
+html_title = "Ticketstub for Plex"
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+exclude_patterns = ["_static"]
+source_suffix = {".md": "markdown"}
+myst_enable_extensions = ["colon_fence", "attrs_inline"]
+myst_heading_anchors = 4  # a heading's anchor is what GitHub makes of it, too
+# Where it says `console`, the dollar sign is the prompt; what follows is the output.
+highlight_options = {"console": {"stripnl": False}}
+
+autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 88
+python_display_short_literal_types = True
+add_module_names = False
+default_role = "code"  # docstrings write names as Markdown does
+
+copyright = "Ticketstub contributors. Not affiliated with Plex."  # noqa: A001  # Sphinx's own name
+pygments_dark_style = "github-dark"
+html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {
+    "footer_icons": [],
+    "light_css_variables": {
+        "font-stack": "system-ui, sans-serif",
+        "color-brand-primary": "#7a4b00",
+        "color-brand-content": "#7a4b00",
+    },
+    "dark_css_variables": {"color-brand-primary": "#f0b45b", "color-brand-content": "#f0b45b"},
+}
+
+# What annotations name and no page describes: other packages, and inner types that a reader needs no page for.
+nitpick_ignore_regex = [
+    ("py:.*", r"(asyncio|collections|contextlib|cryptography|datetime|joserfc|msgspec|os|pathlib|typing)\..*"),
+    ("py:.*", r"ticketstub\.(client|credentials|crypto|local_plex|models|protocol|testing|tokens)\..*"),
+    ("py:class", r"T|V|dict\[str|Path|PendingPin|StoreKind|(Async)?(BaseClient|TransportLike|InProcessApp)"),
+    ("py:class", r"AccountReference|KeyringBackend|Method|RunningMediaServer"),
+    ("py:exc", r"InstanceKeysError|ListenError|StoreError|WorldError"),
+]
+DOCSTRINGS = Config(napoleon_numpy_docstring=False)
+
+
+def convert_docstring(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
+    """Convert a docstring's sections. Unlike napoleon's own hook, take no text before a property's colon for a type."""
+    what = "method" if what in {"attribute", "data", "property"} else what
+    lines[:] = GoogleDocstring(lines, DOCSTRINGS, app, what, name, value, options).lines()
+
+
+def resolve_public_name(
+    app: Sphinx, environment: BuildEnvironment, node: pending_xref, content: nodes.TextElement
+) -> nodes.reference | None:
+    """Link a name of an inner module (`ticketstub.client.plex.Plex`) to the page of its public name."""
+    domain = environment.domains.python_domain
+    name = node.get("reftarget", "").rpartition(".")[2]
+    if node.get("refdomain") != "py" or not name:
+        return None
+    for module in (
+        "ticketstub",
+        "ticketstub.calls",
+        "ticketstub.testing",
+        "ticketstub.client.groups",
+        "ticketstub.client.config",
+    ):
+        if found := domain.objects.get(f"{module}.{name}"):
+            return make_refnode(app.builder, node["refdoc"], found.docname, found.node_id, content, name)
+    return None
+
+
+def setup(app: Sphinx) -> None:
+    """Add what the extensions lack."""
+    app.connect("autodoc-process-docstring", convert_docstring)
+    app.connect("missing-reference", resolve_public_name)
