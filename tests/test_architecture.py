@@ -45,6 +45,7 @@ LOCAL_PLEX_MAY_IMPORT = {
     "storage": {"settings", "world"},
     "domain": {"settings", "world", "storage", "redaction"},
     "http": {"settings", "redaction"},
+    "addresses": {"settings", "world", "domain", "http"},
     "api": {"settings", "world", "storage", "domain", "http", "redaction"},
     "pages": {"settings", "world", "storage", "domain", "http", "redaction"},
 }

@@ -23,13 +23,12 @@ from ticketstub.client import groups
 from ticketstub.client.config import Options, Retry
 from ticketstub.device import DEVICE_HEADERS
 from ticketstub.errors import PlexError
+from ticketstub.local_plex.world.addresses import WorldAddress, WorldConnection
 from ticketstub.local_plex.world.reading import WorldTable, get_fields
 from ticketstub.local_plex.world.schema import (
     Quirks,
     World,
     WorldAccount,
-    WorldAddress,
-    WorldConnection,
     WorldHome,
     WorldManaged,
     WorldMediaServer,

@@ -11,7 +11,8 @@ from tests.local_plex.asking import ATTIC, MIRA, TOM, ask, get
 from tests.local_plex.conftest import Start
 from tests.local_plex.small import rows, small
 from ticketstub.local_plex.domain.media_servers import derive_plex_direct_id
-from ticketstub.local_plex.world.schema import World, WorldAddress, WorldError
+from ticketstub.local_plex.world.addresses import WorldAddress
+from ticketstub.local_plex.world.schema import World, WorldError
 from ticketstub.testing import local_plex
 
 RELAY = "https://198-51-100-7.5d0c3a9be17f42d8a6b4c2e0f19d7385.plex.direct:8443"

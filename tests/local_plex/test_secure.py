@@ -35,7 +35,7 @@ class Stage:
         self.issued: list[IssuedCertificate] = []
         self.plex = LocalPlex(World.demo(), tls=TlsConfig(self._context, (0,)), settings=settings)
 
-    def _context(self, names: Sequence[str]) -> ssl.SSLContext:
+    def _context(self, names: Sequence[str], _authorities: bytes) -> ssl.SSLContext:
         self.asked_for.append(tuple(names))
         self.issued.append(issue_certificate(names, datetime.now(UTC)))
         return create_server_context(self.issued[0], self.folder)

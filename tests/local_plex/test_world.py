@@ -10,11 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.tables import every
+from ticketstub.local_plex.world.addresses import WorldConnection
 from ticketstub.local_plex.world.schema import (
     Quirks,
     World,
     WorldAccount,
-    WorldConnection,
     WorldError,
     WorldMediaServer,
 )

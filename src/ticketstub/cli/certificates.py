@@ -36,13 +36,18 @@ class CertificateFolder:
         """When the certificates expire."""
         self._environ = environ
 
-    def create_ssl_context(self, names: Sequence[str]) -> ssl.SSLContext:
-        """Write the files, and return the TLS context of a server with these names; raises `CommandError`."""
+    def create_ssl_context(self, names: Sequence[str], other_authorities: bytes = b"") -> ssl.SSLContext:
+        """Write the files, and return the TLS context of a server with these names; raises `CommandError`.
+
+        Args:
+            names: the names.
+            other_authorities: further authorities that the local Plex uses, as PEM.
+        """
         from ticketstub.local_plex.intercept.authority import create_server_context, issue_certificate
 
         issued = issue_certificate(names, self.expires_at - VALIDITY, VALIDITY)
         try:
-            self._write_files(issued.authority)
+            self._write_files(issued.authority + other_authorities)
         except OSError as error:
             raise CommandError(f"{self.folder} cannot be written: {error.strerror}") from None
         with tempfile.TemporaryDirectory() as private:

@@ -20,6 +20,7 @@ from ticketstub.local_plex.domain.media_servers import build_plex_direct_authori
 from ticketstub.tokens import Secret
 
 if TYPE_CHECKING:
+    from ticketstub.local_plex.addresses.listener import AddressListener
     from ticketstub.local_plex.storage.base import MediaServerRow
 
 
@@ -31,11 +32,12 @@ class TlsConfig(NamedTuple):
     """How a local Plex speaks TLS, on every port beside plain HTTP.
 
     Attributes:
-        create_context: makes the TLS context for these host names; called once, before any port answers.
+        create_context: makes the TLS context for these host names; called once, before any port answers. Clients need
+            to trust its second argument too: the authority of the world's addresses as PEM, or nothing.
         ports: additional ports for plex.tv; 0 selects a free one.
     """
 
-    create_context: Callable[[Sequence[str]], ssl.SSLContext]
+    create_context: Callable[[Sequence[str], bytes], ssl.SSLContext]
     ports: tuple[int, ...] = (443, 80)
 
 
@@ -47,12 +49,16 @@ class ControlConfig(NamedTuple):
 
 
 class RunningMediaServer(msgspec.Struct, frozen=True, kw_only=True):
-    """A media server of a running local Plex, and its address."""
+    """A media server of a running local Plex, and where it answers.
+
+    `addresses` are those of its world's addresses that have a listener of their own, in the same order.
+    """
 
     name: str
     machine_identifier: str
     host: str
     port: int
+    addresses: tuple[AddressListener, ...] = ()
 
     @property
     def url(self) -> str:
@@ -98,6 +104,8 @@ class Listeners:
         """The control API's key and port."""
         self.media_servers: tuple[RunningMediaServer, ...] = ()
         """The media servers, once their ports are bound."""
+        self.address_authority = b""
+        """The authority of the world's addresses below plex.direct, as PEM; empty if there are none."""
         self._advertise = advertise
         self._media_port = media_port
 
@@ -117,6 +125,11 @@ class Listeners:
             if name in {server.name, server.machine_identifier}:
                 return server
         raise LookupError(f"no media server is called {name!r}")
+
+    @property
+    def addresses(self) -> tuple[AddressListener, ...]:
+        """The addresses of all media servers that have a listener of their own."""
+        return tuple(address for server in self.media_servers for address in server.addresses)
 
     def bind_plex_tv(self, sockets: contextlib.ExitStack) -> list[socket.socket]:
         """Bind plex.tv's ports; raises `ListenError`, as do the methods below."""

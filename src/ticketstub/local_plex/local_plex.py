@@ -12,12 +12,15 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ticketstub.local_plex.domain.media_servers import build_addresses, derive_plex_direct_id, list_certificate_names
-from ticketstub.local_plex.listeners import LOOPBACK_FOR_WILDCARD, Listeners, TlsConfig
+from ticketstub.local_plex.listeners import LOOPBACK_FOR_WILDCARD, Listeners, RunningMediaServer, TlsConfig
 from ticketstub.local_plex.settings import OPENAPI_PATH, RateLimits, Settings
 from ticketstub.local_plex.storage.seal import InstanceKeys
 from ticketstub.local_plex.world.schema import World, WorldMediaServer
@@ -178,9 +181,46 @@ class LocalPlex(Listeners):
         for row in rows:
             if world_server := self._world_servers.get(row.machine_identifier):
                 self._fallbacks[row.machine_identifier] = self._create_fallback(world_server, row.name)
+        if any(address.has_listener for server in self.world.media_servers for address in server.addresses or ()):
+            self._bind_addresses(rows, stack)
         if self._tls:
             digits = [derive_plex_direct_id(server.machine_identifier) for server in self.media_servers]
-            self._tls_context = self._tls.create_context(list_certificate_names(digits))
+            self._tls_context = self._tls.create_context(list_certificate_names(digits), self.address_authority)
+
+    def _bind_addresses(self, rows: Sequence[MediaServerRow], stack: contextlib.ExitStack) -> None:
+        """Bind the addresses that have a listener of their own."""
+        from ticketstub.local_plex.addresses.listener import AddressListener, AddressTarget  # loaded when needed
+        from ticketstub.local_plex.intercept.authority import AddressCertificates  # loaded when needed
+
+        certificates = AddressCertificates(datetime.now(UTC))
+        self.address_authority = certificates.pem
+        reached = LOOPBACK_FOR_WILDCARD.get(self.host, self.host)
+        servers: list[RunningMediaServer] = []
+        for row, running in zip(rows, self.media_servers, strict=True):
+            world_server = self._world_servers.get(row.machine_identifier)
+            target = AddressTarget(
+                name=row.name,
+                machine_identifier=row.machine_identifier,
+                version=row.version,
+                plex_direct_id=derive_plex_direct_id(row.machine_identifier),
+                host=reached,
+                port=running.port,
+            )
+            addresses = [
+                AddressListener(
+                    address,
+                    target,
+                    listen_host=address.host or self.host,
+                    host=address.host or self._advertise or reached,
+                    create_context=certificates.create_context,
+                )
+                for address in (world_server.addresses if world_server else None) or ()
+                if address.has_listener
+            ]
+            for address in addresses:
+                stack.callback(address.release)
+            servers.append(msgspec.structs.replace(running, addresses=tuple(addresses)))
+        self.media_servers = tuple(servers)
 
     def _create_fallback(self, server: WorldMediaServer, name: str) -> Fallback | None:
         """Return what answers for a media server beyond the local Plex's own routes, if its world names anything."""
@@ -237,6 +277,7 @@ class LocalPlex(Listeners):
                 self._advertise or LOOPBACK_FOR_WILDCARD.get(self.host, self.host),
                 running.port,
                 world_server.addresses if world_server else None,
+                [(address.host, address.port) for address in running.addresses],
             )
             sites[running.port] = MediaServerSite(
                 row, instance, self._fallbacks.get(row.machine_identifier), _list_documents("media server")
@@ -275,9 +316,11 @@ class LocalPlex(Listeners):
         keep_alive = {server.port: settings.media_server_keep_alive_seconds for server in self.media_servers}
         server = self._server = HttpServer(app, settings, keep_alive, self._tls_context)
         if controller is not None:
-            controller.attach_server(server, self.host, (self.port, *self.more_ports))
+            controller.attach_server(server, self.host, (self.port, *self.more_ports), self.addresses)
         for listener in listeners:
             server.open_port(listener)
+        for address in self.addresses:
+            address.open()
         try:
             on_ready()
             await stop.wait()
@@ -285,6 +328,8 @@ class LocalPlex(Listeners):
             if controller is not None:
                 controller.cancel_waits()
             instance.passwords.close()
+            for address in self.addresses:
+                await address.close()
             await server.close()
             if controller is not None:
                 controller.ports.close()
@@ -293,8 +338,6 @@ class LocalPlex(Listeners):
 @cache
 def build_openapi_document(api: ApiName) -> bytes:
     """Return the OpenAPI document of one kind of port as JSON; it is built once per process."""
-    import msgspec
-
     from ticketstub.local_plex.api import media_server, plex_tv  # loaded when needed
     from ticketstub.local_plex.control.commands import COMMANDS  # loaded when needed
     from ticketstub.local_plex.openapi import documents  # loaded when needed

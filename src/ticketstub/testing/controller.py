@@ -26,10 +26,14 @@ from ticketstub.testing.programs import Interceptor, intercept_this_process
 from ticketstub.tokens import Secret, Token
 
 if TYPE_CHECKING:
+    import ssl
+
     from ticketstub.client.async_plex import AsyncPlex
     from ticketstub.client.config import AsyncClientOptions, ClientOptions
     from ticketstub.client.plex import Plex
     from ticketstub.client.transports.in_process import InProcessApp, Reachability
+    from ticketstub.dns import ResolvedAddress
+    from ticketstub.local_plex.addresses.listener import AddressListener
     from ticketstub.local_plex.listeners import RunningMediaServer
 
 DEVICE = Device(client_identifier="ticketstub-testing", product="Ticketstub", device_name="A test")
@@ -147,6 +151,40 @@ class LocalPlexController(ControlCommands):
     def media_server(self, name: str) -> RunningMediaServer:
         """Return a media server by its name or machine identifier; its `url` is its address."""
         return self._plex.media_server(name)
+
+    @property
+    def addresses(self) -> tuple[AddressListener, ...]:
+        """The media servers' addresses that have a listener of their own (`behaviour`, `plex_direct` in the world).
+
+        Each has its `url`, and `connections`, `received` and `tokens` of its clients. `change_address` changes one.
+        """
+        return self._plex.addresses
+
+    @property
+    def authority(self) -> str:
+        """The certificate authority of the addresses below plex.direct, as PEM; empty if the world has none.
+
+        Programs that are started with `env` trust it already.
+        """
+        return self._plex.address_authority.decode()
+
+    def create_ssl_context(self) -> ssl.SSLContext:
+        """Return a client's TLS context that trusts `authority`, and no other one."""
+        import ssl  # loaded only when used
+
+        return ssl.create_default_context(cadata=self.authority)
+
+    def resolve(self, host: str, port: int) -> list[ResolvedAddress]:
+        """Look up a name as the world says (`dns` of an address): a `ticketstub.dns.Resolver`.
+
+        A name below plex.direct leads to the address that is written in it. No other name but this machine's is known.
+
+        Raises:
+            socket.gaierror: the name has no address.
+        """
+        from ticketstub.local_plex.addresses.names import resolve_name  # loaded only when used
+
+        return resolve_name(self.addresses, host, port)
 
     @property
     def env(self) -> dict[str, str]:

@@ -232,7 +232,9 @@ def told(stage: Stage, tmp_path: Path) -> Callable[..., list[str]]:
     plex = stage.endings.enter_context(LocalPlex(World.from_dict(described), plex_direct=True).run_in_thread())
     hosts, folder = build_host_table(plex, offline=True), tmp_path / "run"
     folder.mkdir()
-    plex.enable_tls(create_run_context(hosts.certificate_names, folder, {}, exclusive=True), lambda _port: None)
+    plex.enable_tls(
+        create_run_context(hosts.certificate_names, folder=folder, environ={}, exclusive=True), lambda _port: None
+    )
     proxy = ProxyServer(hosts, authenticator=ClientAuthenticator(unknown))
     stage.endings.enter_context(run_in_thread(proxy.serve, "proxy"))
     given = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}

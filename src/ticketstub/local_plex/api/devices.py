@@ -174,7 +174,8 @@ def _describe_server(context: PlexTvContext, row: ResourceRow, call: GetResource
         connections=build_connections(
             addresses,
             machine_identifier,
-            https=call.include_https and can_reach_https,
+            https=call.include_https,
+            plex_direct=can_reach_https,
             relay=call.include_relay,
             ipv6=call.include_ipv6,
         ),

@@ -282,7 +282,9 @@ async def get_source_connection_information(context: ServerContext, call: GetSou
         raise NotFound if instance.quirks.unknown_source == 404 else BadRequest
     kind, _, identifier = found.identifier.partition("://")
     addresses = instance.addresses.get(identifier, ()) if kind == "server" else ()
-    connections = found.connections or build_connections(addresses, identifier, https=instance.plex_direct, relay=True)
+    connections = found.connections or build_connections(
+        addresses, identifier, https=True, plex_direct=instance.plex_direct, relay=True
+    )
     return Source(
         name=found.name,
         client_identifier=identifier,

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from ticketstub.local_plex.control.declaration import COMMANDS, PREFIX, CommandSet, HasCode, HasId, command
+from ticketstub.local_plex.control.declaration import COMMANDS, PREFIX, CommandSet, HasCode, HasId, HasUrl, command
 from ticketstub.local_plex.control.faults import CallPattern, CallRule, Chaos
 from ticketstub.local_plex.control.recorder import Recorded
 from ticketstub.local_plex.domain import pins
@@ -25,6 +25,7 @@ from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.storage.base import AccountRow, DeviceRow, MediaServerRow, NewSignIn
 from ticketstub.local_plex.storage.pins import PinRow
 from ticketstub.local_plex.storage.seed import seed
+from ticketstub.local_plex.world.addresses import Behaviour, CertificateKind, DnsKind
 from ticketstub.local_plex.world.schema import World
 from ticketstub.refusals import find_refusal_class
 from ticketstub.tokens import Secret, Token
@@ -36,6 +37,7 @@ _VALID_IDS = range(2**63)  # what SQLite can hold
 
 PinReference = int | str | HasCode
 AccountReference = int | str | HasId
+AddressReference = str | HasUrl
 # The pattern is for the OpenAPI document only: `CallPattern.parse` has the better error message.
 CallText = Annotated[str, Meta(extra_json_schema={"pattern": r"^\s*(\*|[A-Za-z]{3,10}) +/\S*\s*$"})]
 Times = Annotated[int, Meta(ge=1)]
@@ -54,6 +56,30 @@ class Added(msgspec.Struct, frozen=True, kw_only=True):
     uuid: str | None
     username: str | None
     email: str | None
+
+
+class AddressState(msgspec.Struct, frozen=True, kw_only=True):
+    """An address that has a listener of its own, and what it received.
+
+    Attributes:
+        media_server: the name of its media server.
+        url: its base URL.
+        behaviour: what a client meets there.
+        certificate: its certificate; `None` if it does not speak TLS.
+        dns: how its name is resolved.
+        connections: how many connections it accepted.
+        received: how many bytes clients sent there.
+        tokens: how many tokens were among them.
+    """
+
+    media_server: str
+    url: str
+    behaviour: Behaviour
+    certificate: CertificateKind | None
+    dns: DnsKind
+    connections: int
+    received: int
+    tokens: int
 
 
 class ControlCommands(CommandSet):
@@ -308,6 +334,48 @@ class ControlCommands(CommandSet):
     async def bring_up(self, place: str) -> None:
         """Make a place reachable again, at the same address."""
         await self.controller.ports.bring_up(place)
+
+    @command("GET", "/addresses", result_name="addresses")
+    async def _addresses(self) -> list[AddressState]:
+        """Return the addresses of media servers that have a listener of their own, and what each received."""
+        return [
+            AddressState(
+                media_server=each.media_server,
+                url=each.url,
+                behaviour=each.behaviour,
+                certificate=each.certificate,
+                dns=each.dns,
+                connections=each.connections,
+                received=len(each.received),
+                tokens=len(each.tokens),
+            )
+            for each in self.controller.addresses
+        ]
+
+    @command("POST", "/addresses")
+    async def change_address(
+        self,
+        address: AddressReference,
+        *,
+        behaviour: Behaviour | None = None,
+        delay: Annotated[float, Meta(ge=0, le=3600)] | None = None,
+        certificate: CertificateKind | None = None,
+        dns: DnsKind | None = None,
+    ) -> None:
+        """Change what a client meets at an address, until the next reset. Its connections are cut.
+
+        Args:
+            address: its URL, or an object that has it. It has to have a listener of its own.
+            behaviour: as in a world file, like the arguments below; what is not given stays.
+            delay: the seconds of a slow or dripping behaviour.
+            certificate: the certificate.
+            dns: how the name is resolved.
+        """
+        found = [each for each in self.controller.addresses if each.url == address]
+        if not found:
+            raise LookupError("no address with a listener of its own has this URL")
+        changes = {"behaviour": behaviour, "delay": delay, "certificate": certificate, "dns": dns}
+        await found[0].change(**{name: value for name, value in changes.items() if value is not None})
 
     @command("GET", "/clock", result_name="now")
     async def _now(self) -> int:

@@ -16,6 +16,7 @@ from ticketstub.local_plex.control.recorder import RequestLog
 from ticketstub.refusals import ServerError
 
 if TYPE_CHECKING:
+    from ticketstub.local_plex.addresses.listener import AddressListener
     from ticketstub.local_plex.api.media_server import MediaServerSite
     from ticketstub.local_plex.domain.instance import Instance, TimeSource
     from ticketstub.local_plex.http.application import App
@@ -107,8 +108,11 @@ class Controller:
         self.loop = asyncio.get_running_loop()
         self._snapshot = await instance.store.control.take_snapshot()
 
-    def attach_server(self, server: HttpServer, host: str, plex_tv_ports: tuple[int, ...]) -> None:
-        """Take control of the HTTP server that listens on the local Plex's ports."""
+    def attach_server(
+        self, server: HttpServer, host: str, plex_tv_ports: tuple[int, ...], addresses: tuple[AddressListener, ...] = ()
+    ) -> None:
+        """Take control of the HTTP server that listens on the local Plex's ports, and of the addresses beside it."""
+        self.addresses = addresses
         self.abort_connection = server.close_connection
         media_server_ports = {name: (port,) for port, name in self.media_server_names.items()}
         self.ports = Ports(server, host, {PLEX_TV: plex_tv_ports, **media_server_ports})
@@ -160,6 +164,8 @@ class Controller:
         """Restore the state at the start."""
         await self.instance.cancel_background_tasks()
         await self.ports.bring_up()
+        for address in self.addresses:
+            await address.restore()
         self.cancel_waits()
         for collection in (self.requests, self.answer_rules, self.delay_rules, self.expired_jwt_digests):
             collection.clear()

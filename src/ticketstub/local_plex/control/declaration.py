@@ -35,6 +35,15 @@ class HasId(Protocol):
     id: int
 
 
+class HasUrl(Protocol):
+    """An object with the URL of an address: an `AddressListener`."""
+
+    @property
+    def url(self) -> str:
+        """The URL."""
+        raise NotImplementedError
+
+
 class CommandSet:
     """The base of a class with commands.
 
@@ -51,8 +60,8 @@ Params = ParamSpec("Params")
 Result = TypeVar("Result")
 CommandFunction = Callable[Concatenate[CommandsT, Params], Coroutine[Any, Any, Result]]
 
-_PYTHON_ONLY_TYPES = (HasCode, HasId, Token)
-_KEY_ATTRIBUTES = {"pin": "code", "account": "id"}
+_PYTHON_ONLY_TYPES = (HasCode, HasId, HasUrl, Token)
+_KEY_ATTRIBUTES = {"pin": "code", "account": "id", "address": "url"}
 
 
 class ControlCommand:

@@ -181,14 +181,14 @@ class Ports:
         Raises:
             LookupError: no place has this name.
         """
-        from ticketstub.local_plex.http.server import bind  # loaded when needed
+        from ticketstub.local_plex.http.server import bind, fill_backlog  # loaded when needed
 
         for port in self._find_ports(place):
             async with self._lock:
                 _close_sockets(self._closed.pop(port, []))
                 await self._server.close_port(port)
                 listener = bind(self._host, port)
-                self._closed[port] = [listener, *(_fill_backlog(listener) if hangs else [])]
+                self._closed[port] = [listener, *(fill_backlog(listener) if hangs else [])]
 
     async def bring_up(self, place: str | None = None) -> None:
         """Make a place reachable again, or every place.
@@ -218,16 +218,6 @@ class Ports:
         if place not in self._places:
             raise LookupError(f"no place has this name; the places are {', '.join(self._places)}")
         return self._places[place]
-
-
-def _fill_backlog(listener: socket.socket) -> list[socket.socket]:
-    """Fill a listener's queue: later clients get no answer, not even a refusal."""
-    listener.listen(0)
-    fillers = [socket.socket(listener.family, socket.SOCK_STREAM) for _ in range(3)]  # one or two fill it
-    for filler in fillers:
-        filler.settimeout(0)
-        filler.connect_ex(listener.getsockname())
-    return fillers
 
 
 def _close_sockets(sockets: list[socket.socket]) -> None:

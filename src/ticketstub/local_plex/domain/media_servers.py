@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from hashlib import sha256
+from ipaddress import IPv6Address
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -20,7 +21,7 @@ import msgspec
 from ticketstub.dns import parse_ip
 from ticketstub.local_plex.storage.base import MediaServerRow, TokenRow
 from ticketstub.local_plex.storage.seal import InstanceKeys
-from ticketstub.local_plex.world.schema import WorldAddress
+from ticketstub.local_plex.world.addresses import WorldAddress
 from ticketstub.models import Connection
 from ticketstub.refusals import Forbidden, NotFound, ServerError, Unauthorized
 from ticketstub.tokens import Token
@@ -35,17 +36,30 @@ _match_transient_token = re.compile(r"transient-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[
 
 
 class ServerAddress(NamedTuple):
-    """An address of a media server. `uri` is set if the world names one."""
+    """An address of a media server.
+
+    Attributes:
+        host: its host, as a name or an address.
+        port: its port.
+        local: whether it is in the server's own network.
+        relay: whether it is one of Plex's relays.
+        uri: set if the world names one.
+        plex_direct: whether it has a name below plex.direct; `None` if it has one where the server itself speaks TLS.
+    """
 
     host: str
     port: int
     local: bool
     relay: bool = False
     uri: str | None = None
+    plex_direct: bool | None = None
 
 
 def build_addresses(
-    host: str, port: int, world_addresses: Iterable[WorldAddress] | None = None
+    host: str,
+    port: int,
+    world_addresses: Iterable[WorldAddress] | None = None,
+    listeners: Iterable[tuple[str, int]] = (),
 ) -> tuple[ServerAddress, ...]:
     """Return the addresses of a media server.
 
@@ -53,10 +67,17 @@ def build_addresses(
         host: where it answers.
         port: its port.
         world_addresses: the addresses in its world; `None` for the default ones.
+        listeners: host and port of each of those that have a listener of their own, in the same order.
     """
     if world_addresses is None:
         return ServerAddress(host, port, local=True), ServerAddress(host, port, local=False)
-    return tuple(_build_address(host, port, each) for each in world_addresses)
+    places = iter(listeners)
+    return tuple(
+        ServerAddress(*next(places), each.local, each.relay, plex_direct=each.plex_direct)
+        if each.has_listener
+        else _build_address(host, port, each)
+        for each in world_addresses
+    )
 
 
 def _build_address(host: str, port: int, world_address: WorldAddress) -> ServerAddress:
@@ -73,6 +94,7 @@ def build_connections(
     machine_identifier: str,
     *,
     https: bool = False,
+    plex_direct: bool = False,
     relay: bool = False,
     ipv6: bool = True,
 ) -> tuple[Connection, ...]:
@@ -81,21 +103,23 @@ def build_connections(
     Args:
         addresses: its addresses.
         machine_identifier: its identifier.
-        https: whether to return https addresses; IPv6 addresses have none.
+        https: whether to return https addresses where there are any.
+        plex_direct: whether the server itself speaks TLS, and so has such addresses; for IPv4 only.
         relay: whether to include relays.
         ipv6: whether to include IPv6 addresses.
     """
     return tuple(
-        _build_connection(each, machine_identifier, https=https)
+        _build_connection(each, machine_identifier, https=https, plex_direct=plex_direct)
         for each in addresses
         if (relay or not each.relay) and (ipv6 or ":" not in each.host)
     )
 
 
-def _build_connection(address: ServerAddress, machine_identifier: str, *, https: bool) -> Connection:
+def _build_connection(address: ServerAddress, machine_identifier: str, *, https: bool, plex_direct: bool) -> Connection:
     host, port = address.host, address.port
     uri = address.uri or (f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
-    if https and address.uri is None and ":" not in host:
+    has_name = plex_direct and ":" not in host if address.plex_direct is None else address.plex_direct
+    if https and address.uri is None and has_name:
         uri = f"https://{build_plex_direct_authority(derive_plex_direct_id(machine_identifier), host, port)}"
     return Connection(
         protocol=uri.partition(":")[0],
@@ -120,8 +144,14 @@ def derive_plex_direct_id(machine_identifier: str) -> str:
 
 
 def build_plex_direct_authority(plex_direct_id: str, host: str, port: int) -> str:
-    """Return the name below plex.direct, with the port, of a media server's IPv4 address (observed)."""
-    return f"{host.replace('.', '-')}.{plex_direct_id}.plex.direct:{port}"
+    """Return the name below plex.direct, with the port, of an address of a media server.
+
+    A hyphen is in place of each dot of an IPv4 address (observed), or each colon of an IPv6 address (documented). An
+    IPv6 address is written with all its groups (our choice), so that the name does not begin with a hyphen.
+    """
+    if ":" in host:
+        host = ":".join(f"{int(group, 16):x}" for group in IPv6Address(host).exploded.split(":"))
+    return f"{re.sub('[.:]', '-', host)}.{plex_direct_id}.plex.direct:{port}"
 
 
 def list_certificate_names(plex_direct_ids: Iterable[str]) -> tuple[str, ...]:

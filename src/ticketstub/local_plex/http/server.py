@@ -81,6 +81,20 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+def fill_backlog(listener: socket.socket) -> list[socket.socket]:
+    """Fill a bound socket's queue, so that clients get no answer, not even a refusal.
+
+    On Linux their connections are never established; elsewhere they are, but nothing is ever answered. It lasts until
+    the returned sockets are closed.
+    """
+    listener.listen(0)
+    fillers = [socket.socket(listener.family, socket.SOCK_STREAM) for _ in range(3)]  # one or two fill it
+    for filler in fillers:
+        filler.settimeout(0)
+        filler.connect_ex(listener.getsockname())
+    return fillers
+
+
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """Create the fastest event loop for this system that can watch sockets."""
     if sys.platform == "win32":

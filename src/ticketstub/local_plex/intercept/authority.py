@@ -1,8 +1,9 @@
-"""The certificate authority of one run, and the only certificate that it issues.
+"""The certificate authority of one run, and the only certificate that it issues; and that of a world's addresses.
 
-Rule: private keys stay in memory, and the authority's is discarded once it has issued. Only its certificate is written
-to disk. It is valid for servers below plex.tv and plex.direct only, and for hours (days for `serve`): a program that
-trusts it trusts nothing under any other name.
+Rule: private keys stay in memory. The authority's is discarded once it has issued; only that of a world's addresses is
+kept, because it issues each certificate when it is first used. Only an authority's certificate is written to disk. It
+is valid for servers below plex.tv and plex.direct only, and for hours (days for `serve` and for a world's addresses): a
+program that trusts it trusts nothing under any other name.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import tempfile
 from collections.abc import Generator, Iterable
 from datetime import datetime, timedelta
+from hashlib import sha256
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +22,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ticketstub.local_plex.intercept.variables import PLEX_DOMAINS
+from ticketstub.local_plex.world.addresses import CertificateKind
 
 if TYPE_CHECKING:
     import ssl
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 
 LIFETIME = timedelta(hours=12)
 """The lifetime of a run's certificates."""
+ADDRESS_LIFETIME = timedelta(days=30)
+"""The lifetime of the certificates of a world's addresses: a container may run for long."""
 COMMON_NAME = "Ticketstub local stand-in, not Plex"
 """The common name of every authority of Ticketstub."""
 
@@ -79,24 +85,33 @@ class CertificateAuthority:
         )
         """The authority's certificate."""
 
-    def issue(self, names: Iterable[str]) -> tuple[x509.Certificate, EllipticCurvePrivateKey]:
-        """Issue a certificate for these host names (`*.` at the start is a wildcard), with a new key."""
+    def issue(
+        self, names: Iterable[str], *, age: timedelta = timedelta(), self_signed: bool = False
+    ) -> tuple[x509.Certificate, EllipticCurvePrivateKey]:
+        """Issue a certificate for these host names (`*.` at the start is a wildcard), with a new key.
+
+        Args:
+            names: the names.
+            age: how long before the authority it would have been issued; with more than `lifetime`, it has expired.
+            self_signed: whether to sign it with its own key, so that no authority vouches for it.
+        """
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes
 
-        key, issuer = _generate_key(), self.certificate.subject
+        key, subject = _generate_key(), _build_name("Ticketstub")
+        issuer, issuer_key = (subject, key) if self_signed else (self.certificate.subject, self._key)
         certificate = (
-            self._create_builder(_build_name("Ticketstub"), key, issuer)
+            self._create_builder(subject, key, issuer, age)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
             .add_extension(_build_key_usage(ca=False), critical=True)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
-            .sign(self._key, hashes.SHA256())
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+            .sign(issuer_key, hashes.SHA256())
         )
         return certificate, key
 
     def _create_builder(
-        self, subject: x509.Name, key: EllipticCurvePrivateKey, issuer: x509.Name
+        self, subject: x509.Name, key: EllipticCurvePrivateKey, issuer: x509.Name, age: timedelta = timedelta()
     ) -> x509.CertificateBuilder:
         from cryptography import x509
         from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -104,26 +119,66 @@ class CertificateAuthority:
         return (
             x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(self._now - timedelta(minutes=5))  # for clients whose clock is slightly behind
-            .not_valid_after(self._not_after)
+            .not_valid_before(self._now - age - timedelta(minutes=5))  # for clients whose clock is slightly behind
+            .not_valid_after(self._not_after - age)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         )
 
 
+class AddressCertificates:
+    """The certificates of the addresses of a world, and the authority that issues them.
+
+    Args:
+        now: the time of its creation.
+    """
+
+    def __init__(self, now: datetime) -> None:
+        self._authority = CertificateAuthority(now, ADDRESS_LIFETIME)
+        self._contexts: dict[tuple[str, CertificateKind], ssl.SSLContext] = {}
+        self.pem = _encode_certificate(self._authority.certificate)
+        """The authority's certificate as PEM."""
+
+    def create_context(self, plex_direct_id: str, kind: CertificateKind) -> ssl.SSLContext:
+        """Return a server context for the plex.direct names of these digits, with a certificate of this kind."""
+        if (context := self._contexts.get((plex_direct_id, kind))) is None:
+            digits = sha256(plex_direct_id.encode()).hexdigest()[:32] if kind == "other_name" else plex_direct_id
+            certificate, key = self._authority.issue(
+                [f"*.{digits}.plex.direct"],
+                age=2 * ADDRESS_LIFETIME if kind == "expired" else timedelta(),
+                self_signed=kind == "self_signed",
+            )
+            issued = _encode(self._authority, certificate, key)
+            with tempfile.TemporaryDirectory() as folder:
+                context = self._contexts[plex_direct_id, kind] = create_server_context(issued, Path(folder))
+        return context
+
+
 def issue_certificate(names: Iterable[str], now: datetime, lifetime: timedelta = LIFETIME) -> IssuedCertificate:
     """Create an authority, issue one certificate, and discard the authority's key."""
+    authority = CertificateAuthority(now, lifetime)
+    return _encode(authority, *authority.issue(names))
+
+
+def _encode(
+    authority: CertificateAuthority, certificate: x509.Certificate, key: EllipticCurvePrivateKey
+) -> IssuedCertificate:
     from cryptography.hazmat.primitives import serialization
 
-    authority, password = CertificateAuthority(now, lifetime), secrets.token_hex(16).encode()
-    certificate, key = authority.issue(names)
-    pem = serialization.Encoding.PEM
+    password = secrets.token_hex(16).encode()
+    encryption = serialization.BestAvailableEncryption(password)
     return IssuedCertificate(
-        authority=authority.certificate.public_bytes(pem),
-        certificate=certificate.public_bytes(pem),
-        key=key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(password)),
+        authority=_encode_certificate(authority.certificate),
+        certificate=_encode_certificate(certificate),
+        key=key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption),
         password=password,
     )
+
+
+def _encode_certificate(certificate: x509.Certificate) -> bytes:
+    from cryptography.hazmat.primitives import serialization
+
+    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def create_server_context(issued: IssuedCertificate, folder: Path) -> ssl.SSLContext:

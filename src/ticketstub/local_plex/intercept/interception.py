@@ -77,7 +77,10 @@ def intercept_traffic(
         on_event(ConnectionEvent(target=names.get(port, "plex.tv:443"), outcome="failed", reason=_TLS_FAILED))
 
     with create_run_folder(environ) as folder:
-        enable_tls(create_run_context(hosts.certificate_names, folder, environ, exclusive=offline), report_tls_failure)
+        context = create_run_context(
+            hosts.certificate_names, plex.address_authority, folder=folder, environ=environ, exclusive=offline
+        )
+        enable_tls(context, report_tls_failure)
         proxy = ProxyServer(hosts, upstream=upstream, on_event=on_event)
         with run_in_thread(proxy.serve, "ticketstub-proxy"):
             # For `ticketstub env`, so that no command line has the secret.
@@ -91,15 +94,28 @@ def build_host_table(plex: Listeners, *, offline: bool) -> HostTable:
         derive_plex_direct_id(server.machine_identifier): HostPort(server.host, server.port)
         for server in plex.media_servers
     }
-    return HostTable(HostPort(plex.host, plex.port), servers, offline=offline)
+    return HostTable(HostPort(plex.host, plex.port), servers, offline=offline, addresses=plex.addresses)
 
 
 def create_run_context(
-    names: Iterable[str], folder: Path, environ: Mapping[str, str], *, exclusive: bool
+    names: Iterable[str],
+    other_authorities: bytes = b"",
+    *,
+    folder: Path,
+    environ: Mapping[str, str],
+    exclusive: bool,
 ) -> ssl.SSLContext:
-    """Create an authority, write its trust files into the run's folder, and return a context with its certificate."""
+    """Create an authority, write its trust files into the run's folder, and return a context with its certificate.
+
+    Args:
+        names: the names of the certificate.
+        other_authorities: further authorities of this run, as PEM.
+        folder: the run's folder.
+        environ: may name a file with the authorities that this machine trusts.
+        exclusive: whether to trust no others than those of this run.
+    """
     issued = issue_certificate(names, datetime.now(UTC))
-    write_trust_files(folder, issued.authority, exclusive=exclusive, environ=environ)
+    write_trust_files(folder, issued.authority + other_authorities, exclusive=exclusive, environ=environ)
     return create_server_context(issued, folder)
 
 
@@ -137,7 +153,7 @@ def write_trust_files(folder: Path, authority: bytes, *, exclusive: bool, enviro
 
     Args:
         folder: the folder for them.
-        authority: the run's authority as PEM.
+        authority: the run's authority as PEM; there may be several.
         exclusive: whether to leave out all other authorities.
         environ: may name a file with the other authorities.
     """

@@ -9,11 +9,15 @@ nothing of what was sent. A connection by plain HTTP carries one request; whatev
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from ticketstub.dns import is_loopback
+from ticketstub.local_plex.addresses.names import PRIVATE_ANSWER, find_listener
 from ticketstub.local_plex.domain.media_servers import build_plex_direct_authority, list_certificate_names
+
+if TYPE_CHECKING:
+    from ticketstub.local_plex.addresses.listener import AddressListener
 
 PLEX_TV = frozenset({"plex.tv", "www.plex.tv", "clients.plex.tv", "app.plex.tv"})
 """The hosts that lead to a local Plex's plex.tv port."""
@@ -78,10 +82,19 @@ class HostTable:
         plex_tv: the address of its plex.tv by plain HTTP.
         media_servers: the addresses of its media servers, by the 32 digits of their plex.direct names.
         offline: whether to refuse everything but this run's hosts and loopback.
+        addresses: the media servers' addresses that have a listener of their own.
     """
 
-    def __init__(self, plex_tv: HostPort, media_servers: Mapping[str, HostPort], *, offline: bool) -> None:
+    def __init__(
+        self,
+        plex_tv: HostPort,
+        media_servers: Mapping[str, HostPort],
+        *,
+        offline: bool,
+        addresses: Sequence[AddressListener] = (),
+    ) -> None:
         self._offline = offline
+        self._addresses = addresses
         self._server_names = {
             build_plex_direct_authority(digits, server.host, server.port): Destination(
                 server, is_plex=True, is_https=True
@@ -98,6 +111,8 @@ class HostTable:
         host = target.host
         if destination := self._plex_hosts.get(str(target)) or self._server_names.get(str(target)):
             return destination
+        if address := find_listener(self._addresses, host, target.port):
+            return _route_to_address(address, target)
         if host in PLEX_TV:
             raise ProxyRefusal(502, f"{target}: plex.tv answers on the ports 443 and 80 only")
         if host == "plex.direct" or host.endswith(".plex.direct"):
@@ -108,6 +123,18 @@ class HostTable:
         if self._offline and not is_loopback(host):
             raise ProxyRefusal(403, f"{target} is not Plex's, and this run is offline (--offline)")
         return Destination(target)
+
+
+def _route_to_address(address: AddressListener, target: HostPort) -> Destination:
+    """Return where the name of an address leads as the world resolves it; a refusal is as the proxy's own resolver's.
+
+    A private answer is refused too, instead of connecting to another machine of this network.
+    """
+    if address.dns in {"fails", "private"}:
+        reason = "it has no address" if address.dns == "fails" else f"it leads to {PRIVATE_ANSWER}, which is elsewhere"
+        raise ProxyRefusal(502, f"{target} cannot be reached: {reason} (dns in the world)")
+    reached = address.impostor or address
+    return Destination(HostPort(reached.host, reached.port), is_plex=True, is_https=True)
 
 
 class RequestHead(NamedTuple):

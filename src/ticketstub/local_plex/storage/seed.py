@@ -34,10 +34,10 @@ from ticketstub.local_plex.storage.homes import (
 from ticketstub.local_plex.storage.media_servers import SELECT_IS_OWNER, UPSERT_SHARE
 from ticketstub.local_plex.storage.seal import VERIFICATION_PURPOSE, InstanceKeys
 from ticketstub.local_plex.storage.sqlite import SqliteStore
+from ticketstub.local_plex.world.addresses import WorldConnection
 from ticketstub.local_plex.world.schema import (
     World,
     WorldAccount,
-    WorldConnection,
     WorldHome,
     WorldManaged,
     WorldMediaServer,

@@ -20,6 +20,7 @@ from msgspec.structs import force_setattr
 
 from ticketstub.errors import sanitize_text
 from ticketstub.local_plex.world import values as check
+from ticketstub.local_plex.world.addresses import WorldAddress, WorldConnection
 from ticketstub.local_plex.world.reading import FieldRule, WorldReader, WorldTable, format_suggestion
 from ticketstub.local_plex.world.values import MAX_HOME_SIZE, normalize_login
 from ticketstub.local_plex.world.verification_codes import generate_code
@@ -197,32 +198,6 @@ class WorldShare(WorldTable, frozen=True, kw_only=True):
         """Yield a fault if no guest is named."""
         if "account" not in values and "managed" not in values:
             yield "account", "is missing"
-
-
-class WorldConnection(WorldTable, frozen=True, kw_only=True):
-    """An address of a source: a table, or only its `uri`."""
-
-    shorthand_key: ClassVar = "uri"
-
-    uri: Annotated[str, FieldRule(check.parse_url)]
-    local: bool = False
-    relay: bool = False
-
-
-class WorldAddress(WorldTable, frozen=True, kw_only=True):
-    """An address of a media server: a `uri`, or a `host` and a `port`, which default to where the server answers."""
-
-    conflicts: ClassVar = {
-        ("host", "uri"): ", which has its own",
-        ("port", "uri"): ", which has its own",
-        ("relay", "local"): " = true: a relay is not in the server's own network",
-    }
-
-    uri: Annotated[str | None, FieldRule(check.parse_url)] = None
-    host: Annotated[str | None, FieldRule(check.parse_ip_address)] = None
-    port: Annotated[int | None, FieldRule(check.parse_port)] = None
-    local: bool = False
-    relay: bool = False
 
 
 class WorldSource(WorldTable, frozen=True, kw_only=True):

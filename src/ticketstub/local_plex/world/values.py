@@ -77,6 +77,13 @@ def parse_integer(lowest: int, highest: int, raw: object) -> int:
     return number
 
 
+def parse_seconds(raw: object) -> float:
+    """A number of seconds, from 0 to an hour."""
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not 0 <= raw <= 3600:
+        raise InvalidValue("must be a number of seconds from 0 to 3600")
+    return float(raw)
+
+
 def parse_choice(values: tuple[str | int, ...], raw: object) -> str | int:
     """One of a few words or numbers."""
     if not isinstance(raw, str | int) or isinstance(raw, bool) or raw not in values:

@@ -1,0 +1,1 @@
+"""The addresses of media servers that have a listener of their own: what a client meets there, and their names."""
