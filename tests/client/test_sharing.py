@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, cast
 
 import aiohttp
@@ -67,6 +67,18 @@ def test_two_first_calls_make_one_transport() -> None:
     with ThreadPoolExecutor(8) as pool:
         opened = set(pool.map(lambda _: link.get_transport(), range(8)))
     assert (1, 1) == (len(made), len(opened))
+
+
+def test_a_later_call_takes_no_lock() -> None:
+    """Once there is a transport, calls take no lock: a child forked while a thread held it would wait for ever."""
+    link = SharedTransport(object)
+    first = link.get_transport()
+    with ThreadPoolExecutor(1) as pool:
+        with link._lock:
+            later = pool.submit(link.get_transport)
+            done, _ = wait([later], timeout=2.0)
+        assert first is later.result(2.0)
+    assert {later} == done
 
 
 def test_async_token_source(serve: Serve) -> None:

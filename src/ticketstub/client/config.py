@@ -291,6 +291,10 @@ class SharedTransport(Generic[T]):
         """
         if self._closed:
             raise RuntimeError("this client was closed; make a new one")
+        # Once there is a transport, no lock is taken: a thread that is not in a forked child may hold it.
+        return self._transport or self._create_transport()
+
+    def _create_transport(self) -> T:
         with self._lock:  # so that two simultaneous first calls create only one
             if self._transport is None:
                 self._transport = self._factory()
