@@ -29,6 +29,7 @@ from ticketstub.credentials import MemoryStore as MemoryStore
 from ticketstub.credentials import default_store as default_store
 from ticketstub.crypto import DeviceKey as DeviceKey
 from ticketstub.device import Device as Device
+from ticketstub.errors import AmbiguousServer as AmbiguousServer
 from ticketstub.errors import CredentialsError as CredentialsError
 from ticketstub.errors import CrossOriginRedirect as CrossOriginRedirect
 from ticketstub.errors import Denied as Denied
@@ -38,15 +39,19 @@ from ticketstub.errors import NotSignedIn as NotSignedIn
 from ticketstub.errors import PinExpired as PinExpired
 from ticketstub.errors import PlexError as PlexError
 from ticketstub.errors import RedirectRefused as RedirectRefused
+from ticketstub.errors import ServerNotFound as ServerNotFound
+from ticketstub.errors import ServerUnreachable as ServerUnreachable
 from ticketstub.errors import SignInFailed as SignInFailed
 from ticketstub.errors import TimedOut as TimedOut
 from ticketstub.errors import Unreachable as Unreachable
 from ticketstub.messages import Request as Request
 from ticketstub.messages import Response as Response
 from ticketstub.models import Account as Account
+from ticketstub.models import AddressReport as AddressReport
 from ticketstub.models import Connection as Connection
 from ticketstub.models import Resource as Resource
 from ticketstub.models import Role as Role
+from ticketstub.models import ServerRoute as ServerRoute
 from ticketstub.refusals import BadRequest as BadRequest
 from ticketstub.refusals import ClientIdentifierMissing as ClientIdentifierMissing
 from ticketstub.refusals import Conflict as Conflict

@@ -7,6 +7,7 @@ address needs no thread. The clients and the proxy of a local Plex look up names
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
 T = TypeVar("T")
+
+_PLEX_DIRECT_DOMAIN = re.compile(r"[0-9a-f]{32}\.plex\.direct\.?")
 
 # On Windows, Ctrl-C does not interrupt a wait, so waits are this short, in seconds, on every system.
 _POLL_INTERVAL = 0.05
@@ -58,23 +61,38 @@ def resolve_with_system(host: str, port: int) -> list[ResolvedAddress]:
     ]
 
 
-def look_up(host: str, port: int, resolver: Resolver, deadline: float) -> Sequence[ResolvedAddress]:
+def look_up(
+    host: str, port: int, resolver: Resolver, deadline: float, *, is_strict: bool = False
+) -> Sequence[ResolvedAddress]:
     """Return the addresses of a host, at least one.
+
+    If a name below plex.direct cannot be looked up, for example because a router removes private addresses from the
+    answers, the address in the name is returned.
 
     Args:
         host: A name or an IP address.
         port: The port of the returned addresses.
         resolver: The function that looks up a name.
         deadline: When to stop waiting, on the clock of `time.monotonic()`.
+        is_strict: Whether the address in a name is never returned instead.
 
     Raises:
         TimeoutError: The deadline passed.
         OSError: The name could not be looked up.
     """
-    return _parse_literal(host, port) or run_with_deadline(lambda: _resolve(host, port, resolver), deadline)
+    if literal := _parse_literal(host, port):
+        return literal
+    try:
+        return run_with_deadline(lambda: _resolve(host, port, resolver), deadline)
+    except socket.gaierror:
+        if is_strict or (address := parse_plex_direct(host)) is None:
+            raise
+        return _parse_literal(address, port)
 
 
-async def alook_up(host: str, port: int, resolver: Resolver = resolve_with_system) -> Sequence[ResolvedAddress]:
+async def alook_up(
+    host: str, port: int, resolver: Resolver = resolve_with_system, *, is_strict: bool = False
+) -> Sequence[ResolvedAddress]:
     """Return the addresses of a host as `look_up` does, until the task is cancelled."""
     from asyncio import Event, get_running_loop  # the sync client does not load asyncio
 
@@ -88,7 +106,12 @@ async def alook_up(host: str, port: int, resolver: Resolver = resolve_with_syste
 
     task = DetachedTask(lambda: _resolve(host, port, resolver), wake)
     await done.wait()
-    return task.get_result()
+    try:
+        return task.get_result()
+    except socket.gaierror:
+        if is_strict or (address := parse_plex_direct(host)) is None:
+            raise
+        return _parse_literal(address, port)
 
 
 def _parse_literal(host: str, port: int) -> list[ResolvedAddress]:
@@ -106,6 +129,18 @@ def _resolve(host: str, port: int, resolver: Resolver) -> Sequence[ResolvedAddre
     if not addresses:
         raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
     return addresses
+
+
+def parse_plex_direct(host: str) -> str | None:
+    """Return the IP address that a name below plex.direct contains, or `None` if it is another name (documented).
+
+    `192-168-1-50.HASH.plex.direct` is 192.168.1.50, and `fd00--12.HASH.plex.direct` is fd00::12.
+    """
+    label, _, domain = host.lower().partition(".")
+    if not _PLEX_DIRECT_DOMAIN.fullmatch(domain):
+        return None
+    address = parse_ip(label.replace("-", ".")) or parse_ip(label.replace("-", ":"))
+    return str(address) if address else None
 
 
 def is_loopback(host: str) -> bool:

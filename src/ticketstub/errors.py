@@ -6,7 +6,8 @@ Rule: whatever Plex or the network does reaches the caller as a `PlexError`. A m
     PlexError
     ├── Refusal                     Plex refused the request (subclasses: refusals.py)
     ├── Unreachable                 there was no response: name lookup, route, TLS or connection failed
-    │   └── TimedOut                there was no complete response within the time limit
+    │   ├── TimedOut                there was no complete response within the time limit
+    │   └── ServerUnreachable       no address of the media server answered as that server
     ├── MalformedReply              the response cannot be read
     ├── SignInFailed                the sign-in ended without a token, although no call failed
     │   ├── PinExpired              nobody approved the PIN before it expired
@@ -15,6 +16,8 @@ Rule: whatever Plex or the network does reaches the caller as a `PlexError`. A m
     │   └── NotSignedIn             no usable sign-in is stored, and the program did not ask for a new one
     ├── RedirectRefused             following the redirect would repeat a body, loop or lead nowhere
     │   └── CrossOriginRedirect     following the redirect would send the credentials to another origin
+    ├── ServerNotFound              the account has no media server of that name or identifier
+    │   └── AmbiguousServer         the account has several media servers of that name
     └── CredentialsError            the credentials are missing or not for this server, or their store failed
 """
 
@@ -22,8 +25,24 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 from ticketstub.messages import Response
+
+if TYPE_CHECKING:
+    from ticketstub.models import AddressReport
+
+UnreachableReason = Literal[
+    "refused",
+    "no_answer",
+    "no_route",
+    "dns",
+    "certificate_expired",
+    "certificate_name",
+    "certificate_untrusted",
+    "tls",
+]
+"""Why there was no response, as in `AddressReport.fate`."""
 
 # Long runs without a space may be tokens. Control and text direction characters can rewrite a terminal.
 _POSSIBLE_SECRET = re.compile(r"[^\s\"'<>=&?,;()]{16,}")
@@ -87,19 +106,47 @@ class Unreachable(PlexError):
 
     Attributes:
         sent: Whether any byte of the request may have reached the server.
+        reason: The reason as a word (`refused`, `dns`, `certificate_expired` …), or `None` if it is another one.
     """
 
-    __slots__ = ("sent",)
+    __slots__ = ("reason", "sent")
 
     def __init__(
-        self, message: str, *, sent: bool = True, hint: str | None = None, **details: str | int | Response | None
+        self,
+        message: str,
+        *,
+        sent: bool = True,
+        hint: str | None = None,
+        reason: UnreachableReason | None = None,
+        **details: str | int | Response | None,
     ) -> None:
         super().__init__(message, hint=hint, **details)  # type: ignore[arg-type]  # the arguments of PlexError
         self.sent = sent
+        self.reason = reason
 
 
 class TimedOut(Unreachable):
     """There was no complete response within the time limit."""
+
+
+class ServerUnreachable(Unreachable):
+    """No address of the media server answered as that server within the time limit.
+
+    Attributes:
+        addresses: What became of each of its addresses.
+    """
+
+    __slots__ = ("addresses",)
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        addresses: tuple[AddressReport, ...] = (),
+        **details: str | int | Response | None,
+    ) -> None:
+        super().__init__(message, **details)  # type: ignore[arg-type]  # the arguments of Unreachable
+        self.addresses = addresses
 
 
 class MalformedReply(PlexError):
@@ -142,6 +189,14 @@ class RedirectRefused(PlexError):
 
 class CrossOriginRedirect(RedirectRefused):
     """The response redirects to another origin. The credentials were not sent there."""
+
+
+class ServerNotFound(PlexError):
+    """The account has no media server of that name or identifier: it is misspelt, or not shared with it any more."""
+
+
+class AmbiguousServer(ServerNotFound):
+    """The account has several media servers of that name; name one by its machine identifier."""
 
 
 class CredentialsError(PlexError):

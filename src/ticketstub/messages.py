@@ -93,16 +93,28 @@ class Request(Unpicklable):
         url: The absolute URL with its query.
         headers: The header names, as sent, and their values.
         body: The body as bytes.
+        address: The IP address to connect to instead of looking up the URL's host, or `None`. The certificate is still
+            checked against the host. A proxy, and an HTTP client that the program passes, may look the host up anyway.
     """
 
-    __slots__ = ("body", "call", "headers", "method", "url")
+    __slots__ = ("address", "body", "call", "headers", "method", "url")
 
-    def __init__(self, call: str, method: str, url: str, headers: dict[str, str], body: bytes = b"") -> None:
+    def __init__(
+        self,
+        call: str,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: bytes = b"",
+        *,
+        address: str | None = None,
+    ) -> None:
         self.call = call
         self.method = method
         self.url = url
         self.headers = headers
         self.body = body
+        self.address = address
 
     @property
     def path(self) -> str:
@@ -114,7 +126,7 @@ class Request(Unpicklable):
         return f"<Request {self.call}: {self.method} {self.path}>"
 
     def __copy__(self) -> Request:
-        return Request(self.call, self.method, self.url, dict(self.headers), self.body)
+        return Request(self.call, self.method, self.url, dict(self.headers), self.body, address=self.address)
 
 
 class Response(Unpicklable):

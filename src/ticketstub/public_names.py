@@ -4,6 +4,8 @@
 TOP_LEVEL = {
     "Account": "models",
     "AccountHandle": "client.account",
+    "AddressReport": "models",
+    "AmbiguousServer": "errors",
     "AsyncAccountHandle": "client.async_account",
     "AsyncClientOptions": "client.config",
     "AsyncMediaServer": "client.async_plex",
@@ -52,6 +54,9 @@ TOP_LEVEL = {
     "Role": "models",
     "Secret": "tokens",
     "ServerError": "refusals",
+    "ServerNotFound": "errors",
+    "ServerRoute": "models",
+    "ServerUnreachable": "errors",
     "SignInFailed": "errors",
     "SignInState": "client.sign_ins",
     "TimedOut": "errors",

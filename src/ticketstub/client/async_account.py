@@ -70,8 +70,10 @@ class AsyncBaseClient:
         settings = merge_options(self._settings, options) if options else self._settings
         transport = self._shared.get_transport()
         known = settings.device or self._shared.device
-        device = await arun(run_blocking(self._shared.load_device), transport) if known is None else known
-        return await arun(flow(FlowContext(settings, device, SYSTEM_CLOCK, self._shared.published_keys)), transport)
+        jobs = self._shared.jobs
+        device = await arun(run_blocking(self._shared.load_device), transport, jobs) if known is None else known
+        context = FlowContext(settings, device, SYSTEM_CLOCK, self._shared.published_keys, self._shared.known_servers)
+        return await arun(flow(context), transport, jobs)
 
     def with_options(self, **options: Unpack[Options]) -> Self:
         """Return a client with these options that shares this client's connections; this client does not change."""

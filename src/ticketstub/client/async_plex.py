@@ -59,16 +59,32 @@ if TYPE_CHECKING:  # these load stores, keys and their libraries, which a client
     from ticketstub.credentials import CredentialStore, StoreKind
     from ticketstub.crypto import DeviceKey
     from ticketstub.device import Device
+    from ticketstub.models import AddressReport, Resource, ServerRoute
 
 
 @hide_locals
 class AsyncMediaServer(AsyncBaseClient):
-    """The client of one media server, with the token for it; `AsyncPlex.at` creates it."""
+    """The client of one media server, with the token for it; `AsyncPlex.connect` and `AsyncPlex.at` create it."""
 
     @property
     def url(self) -> str:
         """The server's base URL."""
         return self._settings.get_base_url("server")
+
+    @property
+    def how(self) -> ServerRoute | None:
+        """How `connect` reached the server; `None` if you named its URL."""
+        return self._settings.route
+
+    @property
+    def name(self) -> str | None:
+        """The server's name; `None` if you named its URL."""
+        return self._settings.route.name if self._settings.route else None
+
+    @property
+    def machine_identifier(self) -> str | None:
+        """The server's machine identifier; `None` if you named its URL."""
+        return self._settings.route.machine_identifier if self._settings.route else None
 
     @property
     def authentication(self) -> AsyncSecurityCalls:
@@ -175,6 +191,67 @@ class AsyncPlex(AsyncAccountClient):
             token: the token for the server. Passing it here vouches that it belongs there; without it, none is sent.
         """
         return AsyncMediaServer(with_server(self._settings, url, token), self._shared)
+
+    async def connect(
+        self,
+        server: str | Resource,
+        *,
+        allow_http: bool = False,
+        max_wait: float = 6.5,
+        on_better: Callable[[AsyncMediaServer], object] | None = None,
+        **options: Unpack[Options],
+    ) -> AsyncMediaServer:
+        """Find the best address of a media server, and return a client with the account's token for it.
+
+        The address that worked last time on this network is tried first, then local addresses, remote ones, and Plex's
+        relays last. No token is sent before an address has proved to be this server. A name below plex.direct needs no
+        look-up. `how` of the result says which address was chosen, and why.
+
+        Args:
+            server: the server's name, its machine identifier, or one of `resources()`.
+            allow_http: whether unencrypted connections to private addresses are allowed. They prove nothing about whom
+                they reach. Servers that require https never get one, and addresses of this computer need no permission.
+            max_wait: seconds for the whole search.
+            on_better: called later, if a better address than the returned one answers within 15 seconds, with a client
+                for it. It may be called in another thread.
+            options: how to make the calls (see `Options`).
+
+        Raises:
+            ServerNotFound: the account has no such server, or it is no longer shared; `AmbiguousServer` if there are
+                several.
+            ServerUnreachable: no address answered as this server in time; `addresses` says what became of each.
+            CredentialsError: plex.tv lists no token for the server, or the client has no token.
+            Unauthorized: the server refused the token, or plex.tv the account's.
+        """
+        from ticketstub.client.flows.connect import ConnectOptions, connect
+
+        offer: Callable[[CallSettings], object] | None = None
+        if on_better is not None:
+            call_program = on_better
+
+            def offer(settings: CallSettings) -> object:
+                return call_program(AsyncMediaServer(settings, self._shared))
+
+        flow = partial(connect, ConnectOptions(server, allow_http, max_wait, offer))
+        return AsyncMediaServer(await self.run_flow(flow, **options), self._shared)
+
+    async def reachability(
+        self, server: str | Resource, *, allow_http: bool = False, max_wait: float = 6.5, **options: Unpack[Options]
+    ) -> tuple[AddressReport, ...]:
+        """Try every address of a media server, and return what became of each, the best first.
+
+        Args:
+            server: the server's name, its machine identifier, or one of `resources()`.
+            allow_http: as for `connect`.
+            max_wait: seconds for all addresses together.
+            options: how to make the calls (see `Options`).
+
+        Raises:
+            ServerNotFound: the account has no such server; `AmbiguousServer` if there are several.
+        """
+        from ticketstub.client.flows.connect import ConnectOptions, measure_addresses
+
+        return await self.run_flow(partial(measure_addresses, ConnectOptions(server, allow_http, max_wait)), **options)
 
     @classmethod
     async def sign_in(

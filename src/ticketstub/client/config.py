@@ -23,7 +23,9 @@ from ticketstub.messages import HEADER_NAME, Request, Response, get_base_origin,
 from ticketstub.tokens import Token
 
 if TYPE_CHECKING:
+    from ticketstub.credentials.store import KnownServer  # this and the models are not needed by most calls
     from ticketstub.crypto import PublishedKeys  # loads a JOSE library
+    from ticketstub.models import ServerRoute
 
 T = TypeVar("T")
 
@@ -132,6 +134,7 @@ class CallSettings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     on_request: OnRequest | None = None
     on_response: OnResponse | None = None
     on_retry: OnRetry | None = None
+    route: ServerRoute | None = None
 
     def __post_init__(self) -> None:
         if not (self.timeout > 0 and self.connect_timeout > 0):  # also refuses NaN
@@ -214,7 +217,7 @@ def with_token(
 def with_server(settings: CallSettings, url: str, token: str | Token | TokenSource | None) -> CallSettings:
     """Return the settings for one media server's client, whose token is sent to that server only."""
     return with_token(
-        msgspec.structs.replace(settings, plex_tv=None, server=normalize_base_url(url), base_url=None),
+        msgspec.structs.replace(settings, plex_tv=None, server=normalize_base_url(url), base_url=None, route=None),
         token,
         trusted_url=url,
     )
@@ -271,6 +274,35 @@ class PublishedKeyCache(dict[str, "tuple[PublishedKeys, float]"]):
     """The published keys of each issuer, and when they were fetched; shared by clients that share connections."""
 
 
+class KnownServers(dict["Token | None", "tuple[KnownServer, ...]"]):
+    """The media servers that a client without a stored sign-in has connected to, by its token."""
+
+
+class BackgroundJobs:
+    """What the clients that share connections run in the background, and what several callers wait for together.
+
+    Attributes:
+        shared: The runs that several callers wait for, by key; only the driver uses it.
+    """
+
+    def __init__(self) -> None:
+        self.shared: dict[object, object] = {}
+        self._stops: set[Callable[[], object]] = set()
+
+    def add(self, stop: Callable[[], object]) -> None:
+        """Add a job by the function that stops it."""
+        self._stops.add(stop)
+
+    def discard(self, stop: Callable[[], object]) -> None:
+        """Forget a job that has ended."""
+        self._stops.discard(stop)
+
+    def stop_all(self) -> None:
+        """Stop all jobs."""
+        while self._stops:
+            self._stops.pop()()
+
+
 class SharedTransport(Generic[T]):
     """What a client and those derived from it share: the transport (created at first use), device and keys."""
 
@@ -282,6 +314,8 @@ class SharedTransport(Generic[T]):
         self.create_device: Callable[[], Device] = partial(Device.load_or_use_temporary, DEFAULT_APP)
         self.device: Device | None = None
         self.published_keys = PublishedKeyCache()
+        self.known_servers = KnownServers()
+        self.jobs = BackgroundJobs()
 
     def get_transport(self) -> T:
         """Return the transport.
@@ -303,6 +337,7 @@ class SharedTransport(Generic[T]):
     def mark_closed(self) -> T | None:
         """Mark the client closed and return the transport to close, if there is one."""
         transport, self._transport, self._closed = self._transport, None, True
+        self.jobs.stop_all()
         return transport
 
     def load_device(self) -> Device:
@@ -328,6 +363,8 @@ def create_transport(client: object | None = None) -> Transport:
         from ticketstub.client.transports.httpx import HttpxTransport
 
         return HttpxTransport(client)
+    if "ticketstub.StandardTransport" in _list_library_classes(client):
+        return cast("Transport", client)  # it needs no guard
     if _is_transport(client, is_async=False):
         from ticketstub.client.transports.injected import GuardedTransport
 
@@ -356,6 +393,8 @@ def create_async_transport(client: object | None = None) -> AsyncTransport:
         from ticketstub.client.transports.httpx import AsyncHttpxTransport
 
         return AsyncHttpxTransport(client)
+    if "ticketstub.AiohttpTransport" in classes:
+        return cast("AsyncTransport", client)  # it needs no guard
     if _is_transport(client, is_async=True):
         from ticketstub.client.transports.async_injected import AsyncGuardedTransport
 

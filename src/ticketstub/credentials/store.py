@@ -20,6 +20,7 @@ import msgspec
 
 from ticketstub.errors import CredentialsError
 from ticketstub.messages import get_base_origin
+from ticketstub.models import Resource
 from ticketstub.tokens import Secret, Token, hide_locals, is_header_safe
 
 T = TypeVar("T")
@@ -65,6 +66,20 @@ class Entry(NamedTuple):
         return cls(get_base_origin(issuer), profile, COMMAND_APP if app.casefold() == COMMAND_APP else app)
 
 
+class KnownServer(msgspec.Struct, frozen=True, kw_only=True):
+    """A media server that an app has connected to, so that it is found without asking plex.tv first.
+
+    Args:
+        resource: The server as plex.tv listed it, with its addresses and the account's token for it.
+        listed_at: When plex.tv listed it, in epoch seconds.
+        routes: By network, the base URL that worked last, and the IP address that was dialled for it.
+    """
+
+    resource: Resource
+    listed_at: float
+    routes: dict[str, tuple[str, str | None]] = {}
+
+
 class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=CREDENTIAL_FORMAT):
     """What an app has from one issuer for one profile: a token, a device key, and facts to show without the network.
 
@@ -83,6 +98,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", 
         server_token: An opaque token for media servers, which refuse JWTs (observed).
         signed_out_at: When the user signed out while Plex was unreachable, in epoch seconds. The token is no longer
             used, and is still to be revoked.
+        servers: The media servers that the app has connected to, the latest first.
         version: The number of saves, counted by the store; 0 if it was never stored.
 
     Raises:
@@ -103,6 +119,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", 
     checked_at: float | None = None
     server_token: Token | None = None
     signed_out_at: float | None = None
+    servers: tuple[KnownServer, ...] = ()
     version: int = 0
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ticketstub.client.config import CallSettings, PublishedKeyCache, with_token
+from ticketstub.client.config import CallSettings, KnownServers, PublishedKeyCache, with_token
 from ticketstub.client.flows.request import Clock, FlowContext, Send, Sleep, Step, send_call
 from ticketstub.device import Device
 from ticketstub.errors import (
@@ -61,7 +61,7 @@ class FakeClock:
 def make_context(settings: CallSettings, clock: FakeClock | None = None) -> FlowContext:
     """Return a context with these settings and the usual device."""
     clock = clock or FakeClock()
-    return FlowContext(settings, DEVICE, Clock(clock, clock, lambda: 0.5), PublishedKeyCache())
+    return FlowContext(settings, DEVICE, Clock(clock, clock, lambda: 0.5), PublishedKeyCache(), KnownServers())
 
 
 @dataclass

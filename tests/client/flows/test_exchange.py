@@ -27,7 +27,7 @@ from tests.client.flows.stepping import (
 )
 from tests.tables import every
 from ticketstub.client import driver
-from ticketstub.client.config import CallSettings, Retry, merge_options, with_token
+from ticketstub.client.config import BackgroundJobs, CallSettings, Retry, merge_options, with_token
 from ticketstub.client.flows.request import Send, send_call
 from ticketstub.errors import (
     MalformedReply,
@@ -265,7 +265,7 @@ def test_driver_closes_the_flow(failure: BaseException) -> None:
     """Whatever ends a flow, Ctrl-C included, its generator is closed and the error is raised."""
     flow: Any = send_call(Ping(), make_context(with_retry(Retry(attempts=1))))
     with pytest.raises(type(failure)) as caught:
-        driver.run(flow, Transport(failure))
+        driver.run(flow, Transport(failure), BackgroundJobs())
     assert failure is caught.value
     assert None is flow.gi_frame
 
@@ -287,7 +287,7 @@ def test_async_driver_closes_the_flow() -> None:
 
     async def cancelled() -> None:
         with pytest.raises(asyncio.CancelledError):
-            await driver.arun(flow, Hanging())
+            await driver.arun(flow, Hanging(), BackgroundJobs())
 
     asyncio.run(cancelled())
     assert None is flow.gi_frame

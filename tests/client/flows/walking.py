@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.client.flows.stepping import DEVICE, HERE
-from ticketstub.client.config import CallSettings, PublishedKeyCache, with_token
+from ticketstub.client.config import CallSettings, KnownServers, PublishedKeyCache, with_token
 from ticketstub.client.flows.request import (
     Clock,
     FlowContext,
@@ -57,7 +57,7 @@ class Walker:
     def __post_init__(self) -> None:
         self.left: list[Any] = list(self.answers)
         clock = Clock(lambda: self.clock, lambda: self.clock + self.wall, lambda: self.random)
-        self.context = FlowContext(self.settings, DEVICE, clock, PublishedKeyCache())
+        self.context = FlowContext(self.settings, DEVICE, clock, PublishedKeyCache(), KnownServers())
 
     def with_token(self, token: Any = OPAQUE) -> Walker:
         own_token = Token.from_wire(token, HERE) if isinstance(token, str) else token
@@ -94,6 +94,7 @@ class Walker:
             return step.work()
         if isinstance(step, Invoke):
             return step.callback()
+        assert isinstance(step, Send), step
         assert self.left, f"no answer left for {step.request!r}"
         answer = self.left.pop(0)
         if isinstance(answer, PlexError):

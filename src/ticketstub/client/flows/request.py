@@ -1,10 +1,10 @@
 """One call from end to end: its steps, token, request, redirects, retries and reply.
 
-Rule: a flow is a generator. It yields steps (send, sleep, call the program, run blocking work), and a driver performs
-them and sends the results back; failures are thrown in. A flow does no I/O, imports no HTTP library, and gets its
-clocks and its randomness from the caller, so it is written once for both façades and stepped by hand in tests. A call
-that could do harm twice is never repeated, no redirect takes credentials to another origin, and one time limit covers
-all tries and the waits between them.
+Rule: a flow is a generator. It yields steps (send, sleep, call the program, run blocking work, run flows beside it). A
+driver performs them and sends the results back; failures are thrown in. A flow does no I/O, imports no HTTP library,
+and gets its clocks and its randomness from the caller, so it is written once for both façades and stepped by hand in
+tests. A call that could do harm twice is never repeated, no redirect takes credentials to another origin, and one time
+limit covers all tries and the waits between them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from urllib.parse import urljoin
 
 from msgspec.structs import replace
 
-from ticketstub.client.config import CallSettings, PublishedKeyCache, TokenSource
+from ticketstub.client.config import CallSettings, KnownServers, PublishedKeyCache, TokenSource
 from ticketstub.device import Device
 from ticketstub.errors import (
     CredentialsError,
@@ -78,7 +78,48 @@ class RunBlocking(NamedTuple):
     work: Callable[[], object]
 
 
-Step: TypeAlias = Send | Sleep | Invoke | RunBlocking
+class LookUp(NamedTuple):
+    """Look a host up with the system or the transport's resolver; the result is its addresses, or an `OSError`."""
+
+    host: str
+    port: int
+    deadline: float
+
+
+class Start(NamedTuple):
+    """Start a flow beside this one; the result is its number. It is cancelled when this flow ends."""
+
+    flow: Flow[object]
+
+
+class NextFinished(NamedTuple):
+    """Wait until a started flow has ended: the result is a `Finished`, or `None` after this many seconds."""
+
+    seconds: float
+
+
+class Detach(NamedTuple):
+    """Run a flow in the background, even after this one has ended, until the client is closed. Its errors are lost."""
+
+    flow: Flow[object]
+
+
+class Share(NamedTuple):
+    """Run a flow once for all callers of this client that ask for the same key at the same time."""
+
+    key: object
+    create_flow: Callable[[], Flow[object]]
+
+
+class Finished(NamedTuple):
+    """A started flow that has ended: its number, and its value or its error."""
+
+    number: int
+    value: object
+    error: BaseException | None
+
+
+Step: TypeAlias = "Send | Sleep | Invoke | RunBlocking | LookUp | Start | NextFinished | Detach | Share"
 Flow: TypeAlias = Generator[Step, object, T]
 
 
@@ -157,12 +198,13 @@ def to_datetime(seconds: float | None) -> datetime | None:
 
 
 class FlowContext(NamedTuple):
-    """What a call is made with: the settings, the device, the clocks, and Plex's published keys."""
+    """What a call is made with: the settings, the device, the clocks, Plex's published keys, and known servers."""
 
     settings: CallSettings
     device: Device
     clock: Clock
     published_keys: PublishedKeyCache
+    known_servers: KnownServers
 
     def call(self, call: Call[T]) -> Flow[T]:
         """Make a call and return its value."""
@@ -280,7 +322,7 @@ def _send_once(call: Call[T], context: FlowContext, deadline: float, token: Toke
     settings = context.settings
     request = _build_request(call, settings, context.device, token)
     redirects = 0
-    while (response := (yield from _send_request(request, context, deadline))).status in _REDIRECT_STATUSES:
+    while (response := (yield from send_request(request, context, deadline))).status in _REDIRECT_STATUSES:
         if redirects == _MAX_REDIRECTS:
             raise _make_redirect_error(RedirectRefused, f"more than {_MAX_REDIRECTS} redirects in a row", response)
         request = _build_redirect(request, response)
@@ -306,7 +348,9 @@ def _build_request(call: Call[T], settings: CallSettings, device: Device, token:
     body, media_type = call.build_body()
     if media_type:
         headers["Content-Type"] = media_type
-    return Request(call.http.name, call.get_method(), base + call.build_target(), headers, body)
+    url = base + call.build_target()
+    address = settings.route.address if settings.route and settings.route.url == base else None
+    return Request(call.http.name, call.get_method(), url, headers, body, address=address)
 
 
 def _add_token(headers: dict[str, str], call: Call[T], settings: CallSettings, token: Token | None) -> None:
@@ -345,7 +389,7 @@ def _build_redirect(request: Request, response: Response) -> Request:
         raise _make_redirect_error(
             RedirectRefused, "the response redirects, and only GET and HEAD are sent again", response
         )
-    return Request(request.call, request.method, target, request.headers)
+    return Request(request.call, request.method, target, request.headers, address=request.address)
 
 
 def _make_redirect_error(error_class: type[RedirectRefused], message: str, response: Response) -> RedirectRefused:
@@ -357,7 +401,8 @@ def _make_redirect_error(error_class: type[RedirectRefused], message: str, respo
     )
 
 
-def _send_request(request: Request, context: FlowContext, deadline: float) -> Flow[Response]:
+def send_request(request: Request, context: FlowContext, deadline: float) -> Flow[Response]:
+    """Send one request and return its response as it is, decompressed."""
     settings, monotonic = context.settings, context.clock.monotonic
     started = monotonic()
     if settings.on_request:

@@ -33,6 +33,7 @@ from ticketstub.credentials.store import (
     Credential,
     CredentialStore,
     Entry,
+    KnownServer,
     MemoryStore,
     check_renewal,
     get_ping_delay,
@@ -259,7 +260,12 @@ class StoredSession:
         return self.store.load(*self.credential.entry)
 
     def update(
-        self, *, account: Account | None = None, checked_at: float | None = None, server_token: Token | None = None
+        self,
+        *,
+        account: Account | None = None,
+        checked_at: float | None = None,
+        server_token: Token | None = None,
+        servers: tuple[KnownServer, ...] | None = None,
     ) -> Flow[None]:
         """Store new facts about the sign-in; a failure of the store is ignored."""
         old = self.credential
@@ -269,6 +275,7 @@ class StoredSession:
             username=(account and (account.username or account.title)) or old.username,
             checked_at=checked_at or old.checked_at,
             server_token=server_token or old.server_token,
+            servers=old.servers if servers is None else servers,
         )
         try:
             saved = yield from self.save(updated, replacing=old)

@@ -72,19 +72,20 @@ class AiohttpTransport(AsyncTransport):
     ) -> None:
         self._user_session = session
         self._own_sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
-        self._resolver = resolver
+        self.resolver = resolver
         self._find_proxy = find_proxy
         self._ssl_context = ssl_context
 
     async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `base.Transport.send`; `sent` is True where aiohttp does not say."""
         origin, target, _, remaining = prepare_request(request, deadline)
-        url = _build_url(origin, target)
+        address = None if self._user_session is None and self._find_proxy(origin) else request.address
+        url = _build_url(origin._replace(host=address) if address else origin, target)
         session = self._user_session or self._get_session()
         was_closed = session.closed  # one that is closed meanwhile may have sent the request
         try:
             async with asyncio.timeout(remaining + DEADLINE_GRACE):
-                return await self._exchange(session, request, origin, url, min(connect_timeout, remaining))
+                return await self._exchange(session, request, origin, url, min(connect_timeout, remaining), address)
         except PlexError:
             raise
         except Exception as error:  # noqa: BLE001  # tracing, resolver and connector of a session may raise anything
@@ -92,7 +93,13 @@ class AiohttpTransport(AsyncTransport):
         raise failure  # outside the handler: aiohttp's error must not become its context
 
     async def _exchange(
-        self, session: aiohttp.ClientSession, request: Request, origin: Origin, url: URL, connect_timeout: float
+        self,
+        session: aiohttp.ClientSession,
+        request: Request,
+        origin: Origin,
+        url: URL,
+        connect_timeout: float,
+        address: str | None,
     ) -> Response:
         proxy = None if self._user_session else self._find_proxy(origin)
         credentials = proxy.authorization if proxy else None
@@ -100,7 +107,8 @@ class AiohttpTransport(AsyncTransport):
             request.method,
             url,
             data=request.body or None,
-            headers=request.headers,
+            headers={"Host": origin.host_header, **request.headers} if address else request.headers,
+            server_hostname=origin.host if address and origin.scheme == "https" else None,
             skip_auto_headers=_AUTO_HEADERS,
             allow_redirects=False,
             raise_for_status=False,
@@ -129,7 +137,7 @@ class AiohttpTransport(AsyncTransport):
                 connector=aiohttp.TCPConnector(
                     limit=_MAX_CONNECTIONS,
                     keepalive_timeout=_IDLE_TIMEOUT,
-                    resolver=_ThreadedResolver(self._resolver),
+                    resolver=_ThreadedResolver(self.resolver),
                     ssl=self._ssl_context or True,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),

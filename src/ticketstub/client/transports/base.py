@@ -16,9 +16,9 @@ import re
 import time
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from ticketstub.errors import MalformedReply, TimedOut, Unreachable
+from ticketstub.errors import MalformedReply, TimedOut, Unreachable, UnreachableReason
 from ticketstub.messages import HEADER_NAME, MAX_BODY_SIZE, Origin, Request, Response, split_url
 
 METHODS_WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
@@ -31,24 +31,42 @@ DEADLINE_GRACE = 0.03
 _LINE_BREAKS = re.compile(r"[\r\n\0]")
 _TRANSPORT_HEADERS = frozenset({"host", "content-length", "transfer-encoding"})
 _CLOSED_EARLY = "it closed the connection without an answer"
-_ERRNO_REASONS: dict[int | None, tuple[str, str | None]] = {
-    errno.ECONNREFUSED: ("connection refused", "is it running, and is this its port?"),
-    errno.ECONNRESET: (_CLOSED_EARLY, None),
-    errno.ECONNABORTED: (_CLOSED_EARLY, None),
-    errno.EPIPE: (_CLOSED_EARLY, None),
-    errno.EHOSTUNREACH: ("there is no route to it", "is this computer on the network, and the other one awake?"),
-    errno.ENETUNREACH: ("there is no route to it", "is this computer on the network?"),
-    errno.ETIMEDOUT: ("it does not answer", "is it switched on, and does a firewall allow this port?"),
-    errno.EMFILE: ("this program has too many files open", None),
+
+
+class _Cause(NamedTuple):
+    """Why a connection failed: in words, what to do about it, and as a word for programs."""
+
+    text: str
+    hint: str | None = None
+    reason: UnreachableReason | None = None
+
+
+_ERRNO_CAUSES = {
+    errno.ECONNREFUSED: _Cause("connection refused", "is it running, and is this its port?", "refused"),
+    errno.ECONNRESET: _Cause(_CLOSED_EARLY),
+    errno.ECONNABORTED: _Cause(_CLOSED_EARLY),
+    errno.EPIPE: _Cause(_CLOSED_EARLY),
+    errno.EHOSTUNREACH: _Cause(
+        "there is no route to it", "is this computer on the network, and the other one awake?", "no_route"
+    ),
+    errno.ENETUNREACH: _Cause("there is no route to it", "is this computer on the network?", "no_route"),
+    errno.ETIMEDOUT: _Cause(
+        "it does not answer", "is it switched on, and does a firewall allow this port?", "no_answer"
+    ),
+    errno.EMFILE: _Cause("this program has too many files open"),
 }
-# OpenSSL's X509_V_ERR numbers, as `SSLCertVerificationError.verify_code` has them.
-_CERTIFICATE_REASONS = {
-    9: "is not valid yet",
-    10: "has expired",
-    62: "is not valid for this host",
-    64: "is not valid for this host",
+_UNTRUSTED = _Cause(
+    "its certificate is not signed by an authority that this computer trusts",
+    "for an authority of your own, name its file in SSL_CERT_FILE",
+    "certificate_untrusted",
+)
+# By OpenSSL's X509_V_ERR numbers, as `SSLCertVerificationError.verify_code` has them.
+_CERTIFICATE_CAUSES = {
+    9: _Cause("its certificate is not valid yet", None, "certificate_expired"),
+    10: _Cause("its certificate has expired", None, "certificate_expired"),
+    62: _Cause("its certificate is not valid for this host", None, "certificate_name"),
+    64: _Cause("its certificate is not valid for this host", None, "certificate_name"),
 }
-_UNTRUSTED_REASON = "is not signed by an authority that this computer trusts"
 
 
 class Transport(Protocol):
@@ -77,6 +95,22 @@ class Transport(Protocol):
     def close(self) -> None:
         """Close every connection. The transport must not be used afterwards."""
         return  # most have no connections of their own
+
+
+class AbortableTransport(Transport, Protocol):
+    """A transport for one thread, whose requests another thread can abort."""
+
+    def abort(self) -> None:
+        """Close the connection in use, so that `send` raises at once, now and from now on."""
+
+
+@runtime_checkable
+class BranchingTransport(Protocol):
+    """A transport that can lend its connections to a flow that may be cancelled."""
+
+    def open_branch(self) -> AbortableTransport:
+        """Return a transport that shares this one's idle connections."""
+        ...
 
 
 class AsyncTransport(Protocol):
@@ -241,21 +275,23 @@ def make_unreachable_error(origin: Origin, error: BaseException, *, sent: bool) 
     root = _find_os_error(error)
     if isinstance(root, TimeoutError) and root.errno is None:
         return make_timeout_error(origin, sent=sent)
-    reason, hint = (
+    text, hint, reason = (
         _describe_error(root)
         if root
-        else (
+        else _Cause(
             f"the HTTP client that was passed raised {type(error).__name__}",
             "is the client open, used in its own event loop, and are its hooks in order?",
         )
     )
-    return Unreachable(f"{origin} cannot be reached: {reason}", sent=sent, hint=hint)
+    return Unreachable(f"{origin} cannot be reached: {text}", sent=sent, hint=hint, reason=reason)
 
 
 def make_timeout_error(origin: Origin, *, sent: bool) -> TimedOut:
     """Make the error for a deadline that passed."""
     return TimedOut(
-        f"{origin} {'did not answer' if sent else 'could not be connected to'} in the time allowed", sent=sent
+        f"{origin} {'did not answer' if sent else 'could not be connected to'} in the time allowed",
+        sent=sent,
+        reason="no_answer",
     )
 
 
@@ -299,18 +335,16 @@ def _find_os_error(error: BaseException | None) -> OSError | None:
     return found
 
 
-def _describe_error(error: OSError) -> tuple[str, str | None]:
+def _describe_error(error: OSError) -> _Cause:
     import socket  # importing the transports loads neither
     import ssl
 
     if isinstance(error, ssl.SSLCertVerificationError):
-        reason = _CERTIFICATE_REASONS.get(error.verify_code, _UNTRUSTED_REASON)
-        return (
-            f"its certificate {reason}",
-            "for an authority of your own, name its file in SSL_CERT_FILE" if reason is _UNTRUSTED_REASON else None,
-        )
+        return _CERTIFICATE_CAUSES.get(error.verify_code, _UNTRUSTED)
     if isinstance(error, ssl.SSLError):
-        return "TLS could not be agreed on", "does this port speak https, or plain http?"
+        return _Cause("TLS could not be agreed on", "does this port speak https, or plain http?", "tls")
     if isinstance(error, socket.gaierror):
-        return "the name could not be looked up", "is it spelt right, and does name look-up work on this network?"
-    return _ERRNO_REASONS.get(error.errno, ("the connection failed", None))
+        return _Cause(
+            "the name could not be looked up", "is it spelt right, and does name look-up work on this network?", "dns"
+        )
+    return _ERRNO_CAUSES.get(error.errno or 0, _Cause("the connection failed"))

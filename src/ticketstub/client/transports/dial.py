@@ -93,18 +93,32 @@ def _is_in_network(host: str, network: str) -> bool:
         return False
 
 
-def connect_tcp(origin: Origin, resolver: Resolver, deadline: float) -> socket.socket:
+def connect_tcp(
+    origin: Origin,
+    resolver: Resolver,
+    deadline: float,
+    *,
+    address: str | None = None,
+    watch: Callable[[socket.socket], None] | None = None,
+) -> socket.socket:
     """Connect to the first address that answers. If none does, the first address's error is reported.
+
+    Args:
+        origin: the host and port.
+        resolver: looks the host up.
+        deadline: when to give up, on the clock of `time.monotonic()`.
+        address: an IP address to connect to; the host is then not looked up.
+        watch: called with each socket before it connects.
 
     Raises:
         Unreachable, TimedOut: with `sent=False`.
     """
     errors: list[OSError] = []
     try:
-        addresses = look_up(origin.host, origin.port, resolver, deadline)
-        for index, address in enumerate(addresses):
+        addresses = look_up(address or origin.host, origin.port, resolver, deadline)
+        for index, each in enumerate(addresses):
             try:
-                return _connect_address(address, get_remaining(deadline) / (len(addresses) - index))
+                return _connect_address(each, get_remaining(deadline) / (len(addresses) - index), watch)
             except OSError as error:
                 errors.append(error)
     except OSError as error:  # no look-up, or no time
@@ -112,9 +126,13 @@ def connect_tcp(origin: Origin, resolver: Resolver, deadline: float) -> socket.s
     raise make_unreachable_error(origin, errors[0], sent=False)
 
 
-def _connect_address(address: ResolvedAddress, timeout: float) -> socket.socket:
+def _connect_address(
+    address: ResolvedAddress, timeout: float, watch: Callable[[socket.socket], None] | None
+) -> socket.socket:
     sock = socket.socket(address.family, socket.SOCK_STREAM)
     try:
+        if watch:
+            watch(sock)
         sock.settimeout(timeout)
         sock.connect(address.sockaddr)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -16,9 +16,11 @@ import os
 import re
 import socket
 import ssl
+from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from threading import Lock
 from time import monotonic
+from typing import TypeAlias
 
 from ticketstub.client.transports.base import (
     METHODS_WITH_LENGTH,
@@ -40,6 +42,7 @@ from ticketstub.client.transports.dial import (
     find_proxy,
 )
 from ticketstub.dns import Resolver, resolve_with_system
+from ticketstub.errors import Unreachable
 from ticketstub.messages import MAX_BODY_SIZE, Origin, Request, Response
 
 _MAX_LINE_BYTES = 16 * 1024
@@ -219,9 +222,9 @@ class StandardTransport(Transport):
         find_proxy: FindProxy = find_proxy,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        self._resolver = resolver
+        self.resolver = resolver
         self._find_proxy = find_proxy
-        self._ssl_context = ssl_context
+        self._tls = LazyTlsContext(ssl_context)
         self._pool = ConnectionPool()
 
     def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
@@ -232,9 +235,10 @@ class StandardTransport(Transport):
         if request.body or request.method in METHODS_WITH_LENGTH:
             lines.append(b"Content-Length: %d" % len(request.body))
         message = b"\r\n".join(lines) + b"\r\n\r\n" + request.body
-        now = monotonic()
-        connection = self._pool.acquire(origin) or self._connect(origin, now + min(remaining, connect_timeout))
+        now, key = monotonic(), (origin, request.address)
+        connection = self._pool.acquire(key) or self._connect(key, now + min(remaining, connect_timeout))
         try:
+            self._watch(connection.socket)
             response, is_reusable = connection.exchange(message, request.method, now + remaining)
         except BaseException:  # Ctrl-C too
             connection.close()
@@ -245,18 +249,34 @@ class StandardTransport(Transport):
             connection.close()
         return response
 
-    def _connect(self, origin: Origin, deadline: float) -> PooledConnection:
+    def open_branch(self) -> BranchTransport:
+        """Return a transport whose requests another thread can abort; it shares the pool."""
+        branch = BranchTransport()
+        vars(branch).update(vars(self), _children=[])
+        return branch
+
+    def _watch(self, sock: socket.socket) -> None:
+        """Note the socket that is about to be used. A branch can shut it down."""
+
+    def _connect(self, key: PoolKey, deadline: float) -> PooledConnection:
         """Connect to an origin, through its proxy and with TLS if necessary."""
+        origin, address = key
         proxy = self._find_proxy(origin)
-        sock = connect_tcp(proxy.origin if proxy else origin, self._resolver, deadline)
+        sock = connect_tcp(
+            proxy.origin if proxy else origin,
+            self.resolver,
+            deadline,
+            address=None if proxy else address,
+            watch=self._watch,
+        )
         try:
             if proxy:
                 _open_tunnel(sock, proxy, origin, deadline)
             if origin.scheme == "https":
-                self._ssl_context = self._ssl_context or create_default_ssl_context()
-                sock = tls = self._ssl_context.wrap_socket(
+                sock = tls = self._tls.get().wrap_socket(
                     sock, server_hostname=origin.host, do_handshake_on_connect=False
                 )
+                self._watch(tls)
                 tls.settimeout(get_remaining(deadline))
                 tls.do_handshake()
         except BaseException as error:
@@ -264,11 +284,58 @@ class StandardTransport(Transport):
             if isinstance(error, OSError):
                 raise make_unreachable_error(origin, error, sent=False) from None
             raise
-        return PooledConnection(sock, origin)
+        return PooledConnection(sock, key)
 
     def close(self) -> None:
         """Close the idle connections."""
         self._pool.close()
+
+
+class LazyTlsContext:
+    """The TLS settings of a transport and its branches, created at first use: loading the authorities takes 20 ms."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        self._context = context
+        self._lock = Lock()
+
+    def get(self) -> ssl.SSLContext:
+        """Return them."""
+        with self._lock:
+            self._context = self._context or create_default_ssl_context()
+        return self._context
+
+
+class BranchTransport(StandardTransport):
+    """Sends for one flow that may be cancelled from another thread. Closing it closes nothing: the pool is shared."""
+
+    _socket: socket.socket | None = None
+    _is_aborted = False
+    _children: list[BranchTransport]
+
+    def open_branch(self) -> BranchTransport:
+        """As `StandardTransport.open_branch`. Aborting this branch aborts the new one too."""
+        branch = super().open_branch()
+        self._children.append(branch)
+        if self._is_aborted:
+            branch.abort()
+        return branch
+
+    def _watch(self, sock: socket.socket) -> None:
+        self._socket = sock
+        if self._is_aborted:  # `abort` may have missed this socket
+            raise Unreachable("the request was aborted", sent=False)
+
+    def abort(self) -> None:
+        """As `base.AbortableTransport.abort`. The thread that is sending closes the socket itself."""
+        self._is_aborted = True
+        for branch in self._children:
+            branch.abort()
+        if (sock := self._socket) is not None:
+            with suppress(OSError):  # it is closed already, or cannot be shut down while it connects
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not that of SSLSocket, which changes its state
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 def _open_tunnel(sock: socket.socket, proxy: ProxyConfig, origin: Origin, deadline: float) -> None:
@@ -286,12 +353,17 @@ def _open_tunnel(sock: socket.socket, proxy: ProxyConfig, origin: Origin, deadli
         raise make_tunnel_error(origin, f"the proxy {proxy.origin}", reply.status if reply.status >= 300 else None)
 
 
+PoolKey: TypeAlias = "tuple[Origin, str | None]"
+"""The origin of a connection, and the IP address that was dialled for it if its host was not looked up."""
+
+
 class PooledConnection:
     """A connected socket to one origin, through a tunnel and with TLS if it has them."""
 
-    def __init__(self, sock: socket.socket, origin: Origin) -> None:
-        self.origin = origin
-        self._sock = sock
+    def __init__(self, sock: socket.socket, key: PoolKey) -> None:
+        self.key = key
+        self.origin = key[0]
+        self.socket = sock
         self._reader = SocketReader(sock)
 
     def exchange(self, message: bytes, method: str, deadline: float) -> tuple[Response, bool]:
@@ -310,11 +382,11 @@ class PooledConnection:
         """
         self._reader.deadline, self._reader.has_received = deadline, False
         rest = memoryview(message)
-        sent = isinstance(self._sock, ssl.SSLSocket)  # part of a TLS record may be sent even if its write fails
+        sent = isinstance(self.socket, ssl.SSLSocket)  # part of a TLS record may be sent even if its write fails
         try:
             while rest:
-                self._sock.settimeout(get_remaining(deadline))
-                rest = rest[self._sock.send(rest) :]
+                self.socket.settimeout(get_remaining(deadline))
+                rest = rest[self.socket.send(rest) :]
                 sent = True
             reply = SocketReply(self._reader, method)
             reply.begin()
@@ -331,15 +403,15 @@ class PooledConnection:
     def is_usable(self) -> bool:
         """Tell whether an idle connection is still open and has received nothing unasked."""
         try:
-            self._sock.settimeout(0)
-            self._sock.recv(1)
+            self.socket.settimeout(0)
+            self.socket.recv(1)
         except OSError as error:
             return isinstance(error, BlockingIOError | ssl.SSLWantReadError)
         return False
 
     def close(self) -> None:
         """Close the socket; this never fails."""
-        self._sock.close()
+        self.socket.close()
 
 
 class ConnectionPool:
@@ -369,21 +441,21 @@ class ConnectionPool:
                 connection.close()
         return self._lock
 
-    def acquire(self, origin: Origin) -> PooledConnection | None:
+    def acquire(self, key: PoolKey) -> PooledConnection | None:
         """Return the most recently used connection to an origin that still works, or `None`."""
-        while (connection := self._pop_last(origin)) is not None:
+        while (connection := self._pop_last(key)) is not None:
             if connection.is_usable():
                 return connection
             connection.close()
         return None
 
-    def _pop_last(self, origin: Origin) -> PooledConnection | None:
+    def _pop_last(self, key: PoolKey) -> PooledConnection | None:
         oldest = monotonic() - self._max_idle
         with self._get_lock():
             while self._idle and self._idle[0][1] < oldest:
                 self._idle.pop(0)[0].close()
             for index in range(len(self._idle) - 1, -1, -1):
-                if self._idle[index][0].origin == origin:
+                if self._idle[index][0].key == key:
                     return self._idle.pop(index)[0]
         return None
 

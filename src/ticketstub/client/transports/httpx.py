@@ -57,13 +57,19 @@ class _HttpxExchange:
             "connect": min(connect_timeout, self.remaining),
             **dict.fromkeys(("read", "write", "pool"), self.remaining),
         }
+        if request.address:
+            fields.insert(0, (b"Host", self.origin.host_header.encode("ascii")))
         # Our fields, Host and the length, and nothing else.
         self.library_request = cast("type[httpx2.Request]", self._library.Request)(
             request.method,
             self._build_url(target),
             headers=fields,
             content=request.body,
-            extensions={"timeout": timeouts, "target": target.encode("ascii")},  # the target exactly as it is
+            extensions={
+                "timeout": timeouts,
+                "target": target.encode("ascii"),  # exactly as it is
+                **({"sni_hostname": self.origin.host} if request.address else {}),  # checked against the certificate
+            },
         )
 
     def _build_url(self, target: str) -> httpx2.URL:
@@ -72,7 +78,7 @@ class _HttpxExchange:
         Raises:
             ValueError: the library rejects it, or reads another host or port in it; nothing was sent.
         """
-        origin = self.origin
+        origin = self.origin._replace(host=self._request.address) if self._request.address else self.origin
         with suppress(Exception):  # its text repeats the URL
             url = cast("type[httpx2.URL]", self._library.URL)(
                 scheme=origin.scheme, host=origin.host, port=origin.port, raw_path=target.encode("ascii")

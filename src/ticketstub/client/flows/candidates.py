@@ -1,0 +1,169 @@
+"""The addresses of a media server in the order in which they are tried, and those that are not tried at all.
+
+Rule: plain functions without I/O. Local addresses come before remote ones, https before http, and relays last. Those
+without a route come after the others. Over plain http nothing proves whom a request reaches: the machine identifier is
+public. So http is used on this computer, and on private addresses if the program allows it, and never if the server
+requires https.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+
+from ticketstub.client.network import is_likely_reachable, is_never_dialled
+from ticketstub.dns import is_loopback, parse_ip, parse_plex_direct
+from ticketstub.messages import split_url
+from ticketstub.models import AddressFamily, AddressReport, Connection, Fate, Resource, RouteKind
+
+_UNROUTABLE_PENALTY = 10
+_RELAY_RANK = 100
+_REMEMBERED_RANK = -1
+
+
+class Candidate(NamedTuple):
+    """An address of a media server.
+
+    `url`: its base URL. `address`: the IP address to dial, or `None` if the host must be looked up. `rank`: its place
+    among the others; a lower one is better. `order`: when it is tried, which is earlier if it is remembered.
+    """
+
+    url: str
+    kind: RouteKind
+    address: str | None
+    rank: int = 0
+    order: int = 0
+
+    @property
+    def family(self) -> AddressFamily | None:
+        """The family of the IP address, if that is known."""
+        return get_family(self.address)
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether it worked last time on this network."""
+        return self.order == _REMEMBERED_RANK
+
+    @property
+    def is_relay(self) -> bool:
+        """Whether it is a relay."""
+        return self.kind == "relay"
+
+    def report(self, fate: Fate, detail: str, seconds: float | None = None) -> AddressReport:
+        """Return what became of it."""
+        return AddressReport(
+            url=self.url,
+            kind=self.kind,
+            family=self.family,
+            fate=fate,
+            detail=detail,
+            milliseconds=None if seconds is None else round(seconds * 1000, 1),
+            is_remembered=self.is_remembered,
+        )
+
+
+def get_family(address: str | None) -> AddressFamily | None:
+    """Return the family of an IP address."""
+    return None if address is None else "ipv6" if ":" in address else "ipv4"
+
+
+def list_candidates(resource: Resource, *, allow_http: bool) -> tuple[list[Candidate], list[AddressReport]]:
+    """Return the addresses of a media server that may be tried, and reports of those that must not be."""
+    found: dict[str, Candidate] = {}
+    rejected: list[AddressReport] = []
+    for connection in resource.connections:
+        for url in _list_urls(connection):
+            kind: RouteKind = "relay" if connection.relay else "local" if connection.local else "remote"
+            candidate = Candidate(url, kind, None)
+            try:
+                origin, _ = split_url(url)
+            except ValueError:
+                rejected.append(candidate.report("failed", "it is not a valid http or https URL"))
+                continue
+            candidate = candidate._replace(url=origin.url, address=get_known_address(origin.host))
+            if candidate.url in found:
+                continue
+            is_encrypted = origin.scheme == "https"
+            if (report := _find_objection(candidate, origin.host, is_encrypted, resource, allow_http)) is None:
+                found[candidate.url] = candidate
+            elif connection.protocol != "https" or is_encrypted or report.fate != "http_not_allowed":
+                rejected.append(report)  # an http variant of ours is not worth a report
+    return list(found.values()), rejected
+
+
+def _list_urls(connection: Connection) -> Iterable[str]:
+    """Return the URL of an address, and for a local one also its variant without TLS."""
+    host = f"[{connection.address}]" if ":" in (connection.address or "") else connection.address
+    plain = f"http://{host}:{connection.port}" if host and connection.port else None
+    if connection.uri or plain:
+        yield connection.uri or str(plain)
+    if connection.uri and connection.local and plain and parse_ip(connection.address or ""):
+        yield plain
+
+
+def get_known_address(host: str) -> str | None:
+    """Return the IP address that a host is, or that its name below plex.direct contains."""
+    address = parse_ip(host)
+    return str(address) if address else parse_plex_direct(host)
+
+
+def _find_objection(
+    candidate: Candidate, host: str, is_encrypted: bool, resource: Resource, allow_http: bool
+) -> AddressReport | None:
+    """Return why an address must not be tried."""
+    address = parse_ip(candidate.address) if candidate.address else None
+    if address and is_never_dialled(address):
+        return candidate.report("never_dialled", "link-local, metadata and multicast addresses are never dialled")
+    if is_encrypted:
+        return None
+    if resource.https_required:
+        return candidate.report("http_not_allowed", "the server requires https")
+    if is_loopback(host) or (allow_http and address is not None and address.is_private):
+        return None
+    if address is not None and address.is_private:
+        return candidate.report("http_not_allowed", "it is not encrypted; allow_http permits it on private addresses")
+    return candidate.report("http_not_allowed", "it is not encrypted, and not a private IP address")
+
+
+def rank_candidates(
+    candidates: Sequence[Candidate], remembered: tuple[str, str | None] | None, sources: Mapping[str, str | None]
+) -> list[Candidate]:
+    """Return the addresses in the order in which they are tried.
+
+    Args:
+        candidates: The addresses.
+        remembered: The URL and the IP address that worked last time on this network.
+        sources: For each IP address, where this computer would connect from; `None` without a route.
+    """
+    groups: dict[int, list[Candidate]] = {}
+    for candidate in candidates:
+        groups.setdefault(_get_group(candidate, sources), []).append(candidate)
+    in_order = [each for group in sorted(groups) for each in interleave_families(groups[group])]
+    ranked = [
+        each._replace(rank=place + (_RELAY_RANK if each.is_relay else 0), order=place)
+        for place, each in enumerate(in_order)
+    ]
+    for place, each in enumerate(ranked):
+        if remembered and not each.is_relay and each.url == remembered[0]:
+            ranked.insert(0, ranked.pop(place)._replace(address=remembered[1], order=_REMEMBERED_RANK))
+            break
+    return ranked
+
+
+def _get_group(candidate: Candidate, sources: Mapping[str, str | None]) -> int:
+    if candidate.is_relay:
+        return _RELAY_RANK
+    is_encrypted = candidate.url.startswith("https:")
+    group = (0 if is_encrypted else 1) if candidate.kind == "local" else 2 if is_encrypted else 3
+    address = candidate.address
+    if address is not None and not is_likely_reachable(address, sources.get(address)):
+        return group + _UNROUTABLE_PENALTY
+    return group
+
+
+def interleave_families(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the addresses with IPv4 and IPv6 in turns, in case one of the two does not work here."""
+    first = [each for each in candidates if each.family == candidates[0].family]
+    second = [each for each in candidates if each.family != candidates[0].family]
+    return [each for pair in zip_longest(first, second) for each in pair if each is not None]

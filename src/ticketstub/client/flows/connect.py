@@ -1,0 +1,566 @@
+"""Finding the best address of a media server: a race between its addresses, which the identity decides.
+
+Rule: no token is sent before the address has proved to be this media server: it answers `/identity`, without a token
+and without a redirect, under a certificate for its name, with the machine identifier that plex.tv lists. Then the
+server's own token is checked once, on that address only. The address that worked last time on this network starts
+first, and plex.tv is asked only if it does not answer at once. The others follow one after the other. A better address
+that has had no more time than a worse one needed is waited for; one that has had more is not. One time limit covers
+everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, cast
+
+from msgspec.structs import replace
+
+from ticketstub.client.config import CallSettings, with_server
+from ticketstub.client.flows.candidates import Candidate, get_known_address, list_candidates, rank_candidates
+from ticketstub.client.flows.home import list_resources
+from ticketstub.client.flows.known_servers import ServerTokenSource, choose_server, find_known, forget_server, remember
+from ticketstub.client.flows.request import (
+    Detach,
+    Finished,
+    Flow,
+    FlowContext,
+    Invoke,
+    LookUp,
+    NextFinished,
+    Share,
+    Start,
+    run_blocking,
+    send_call,
+    send_request,
+)
+from ticketstub.client.network import SYSTEM_NETWORK, Network, is_never_dialled
+from ticketstub.credentials.store import KnownServer
+from ticketstub.dns import ResolvedAddress, parse_ip, parse_plex_direct
+from ticketstub.errors import (
+    CredentialsError,
+    MalformedReply,
+    PlexError,
+    ServerNotFound,
+    ServerUnreachable,
+    Unreachable,
+    sanitize_text,
+)
+from ticketstub.messages import Request, get_origin, split_url
+from ticketstub.models import AddressReport, DnsFinding, Fate, Resource, ServerRoute
+from ticketstub.protocol.media_server import GetIdentity, GetServerInformation
+from ticketstub.protocol.resource import GetResources
+from ticketstub.refusals import Forbidden, ServerError, Unauthorized
+
+HEAD_START = 0.3
+"""Seconds that the remembered address has before any other is tried."""
+MAX_INTERVAL = 0.25
+MIN_INTERVAL = 0.1
+"""The most and the fewest seconds between the starts of two addresses."""
+START_SPAN = 0.3
+"""Seconds within which all addresses are started, unless that would be less than `MIN_INTERVAL` apart."""
+GRACE = 0.1
+"""Seconds that a better address has more than a worse one needed."""
+RELAY_DELAY = 2.0
+"""Seconds after which relays are tried although direct addresses have not failed yet."""
+MAX_RUNNING = 8
+BETTER_WAIT = 15.0
+"""Seconds for which better addresses are tried in the background."""
+
+
+class ConnectOptions(NamedTuple):
+    """The arguments of `Plex.connect`."""
+
+    server: str | Resource
+    allow_http: bool
+    max_wait: float
+    on_better: Callable[[CallSettings], object] | None = None
+    network: Network = SYSTEM_NETWORK
+
+
+class _Verified(NamedTuple):
+    """An address that has proved to be the server, and how many seconds that took."""
+
+    candidate: Candidate
+    seconds: float
+
+
+def connect(options: ConnectOptions, context: FlowContext) -> Flow[CallSettings]:
+    """Return the settings for the best address of a media server, with the server's own token.
+
+    Raises:
+        ServerNotFound: the account has no such server; `AmbiguousServer` if it has several.
+        ServerUnreachable: no address answered as this server in time.
+        CredentialsError: plex.tv lists no token for the server.
+        Unauthorized: the server refused the token that plex.tv lists for it.
+    """
+    create = partial(_connect, options, context)
+    if options.on_better:
+        return (yield from create())
+    server = options.server
+    target = server if isinstance(server, str) else (server.client_identifier, server.access_token)
+    key = ("connect", target, options.allow_http, options.max_wait, id(context.settings))
+    return cast("CallSettings", (yield Share(key, create)))
+
+
+def _connect(options: ConnectOptions, context: FlowContext) -> Flow[CallSettings]:
+    race = Race(options, context)
+    settings = yield from race.run()
+    if not race.is_listed:
+        yield Detach(refresh(race.query, context))
+    if options.on_better and (better := race.list_better(settings)):
+        yield Detach(_watch_for_better(race, better, options.on_better, context))
+    return settings
+
+
+class Race:
+    """The search for the best address of one media server."""
+
+    def __init__(self, options: ConnectOptions, context: FlowContext) -> None:
+        self._options = options
+        self._context = context
+        self._clock = context.clock.monotonic
+        self._started_at = self._clock()
+        self._deadline = self._started_at + options.max_wait
+        self._network_name = ""
+        self._known: KnownServer | None = None
+        server = options.server
+        self.query = server if isinstance(server, str) else server.client_identifier or ""
+        self._resource = Resource()
+        self._is_offline = False
+        self._listing: int | None = None
+        self._listing_error: PlexError | None = None
+        self.is_listed = False
+        self._waiting: list[Candidate] = []
+        self._running: dict[int, tuple[Candidate, float]] = {}
+        self._lookups: dict[int, Candidate] = {}
+        self._looked_up: set[str] = set()
+        self._attempted: list[Candidate] = []
+        self._verified: list[_Verified] = []
+        self._seen: set[tuple[str, str | None]] = set()
+        self._reports: dict[tuple[str, str | None], AddressReport] = {}
+        self._interval = MAX_INTERVAL
+        self._next_start = self._started_at
+        self._last_start = float("-inf")
+
+    def run(self) -> Flow[CallSettings]:
+        """Run the race and return the settings for the winner; see `connect`."""
+        yield from self._prepare()
+        while True:
+            now = self._clock()
+            if winner := self._choose(now):
+                self._verified.remove(winner)
+                if settings := (yield from self.admit(winner, self._deadline)):
+                    return settings
+                continue
+            if now >= self._deadline or not (yield from self._start_due(now)):
+                raise self._make_error()
+            if finished := cast("Finished | None", (yield NextFinished(self._get_delay()))):
+                yield from self._note(finished)
+
+    def _prepare(self) -> Flow[None]:
+        """Find out what is known, and start with that, or by asking plex.tv."""
+        self._network_name = yield from run_blocking(self._options.network.describe)
+        self._known = find_known(self.query, self._context)
+        if isinstance(self._options.server, Resource):
+            self.is_listed = True
+            yield from self._add_candidates(self._options.server)
+        elif self._known:
+            yield from self._add_candidates(self._known.resource)
+
+    def _add_candidates(self, resource: Resource) -> Flow[None]:
+        """Add the addresses of a resource that are not in the race yet."""
+        if resource.access_token is None:
+            raise CredentialsError(
+                f"plex.tv lists no token for {_get_name(resource)}",
+                hint="if your Plex Home user has a passcode, call media_server_token(passcode=…) once first",
+            )
+        self._resource = resource
+        found, rejected = list_candidates(resource, allow_http=self._options.allow_http)
+        addresses = [each.address for each in found if each.address]
+        find = self._options.network.find_source
+        sources = yield from run_blocking(lambda: {address: find(address) for address in addresses})
+        remembered = self._known.routes.get(self._network_name) if self._known else None
+        ranked = rank_candidates(found, remembered, sources)
+        for report in rejected:
+            self._reports.setdefault((report.url, None), report)
+        new = [each for each in ranked if (each.url, each.address) not in self._seen]
+        self._seen |= {(each.url, each.address) for each in new}
+        self._waiting = sorted([*self._waiting, *new], key=lambda each: each.order)
+        direct = sum(not each.is_relay for each in self._waiting)
+        self._interval = max(MIN_INTERVAL, min(MAX_INTERVAL, START_SPAN / max(1, direct - 1)))
+
+    def _choose(self, now: float) -> _Verified | None:
+        """Return the address to use, unless a better one still deserves to be waited for."""
+        if not self._verified:
+            return None
+        best = min(self._verified, key=lambda each: each.candidate.order)
+        return None if now < self._get_end_of_grace(best) else best
+
+    def _get_end_of_grace(self, verified: _Verified) -> float:
+        """Return until when a better address than this one is waited for."""
+        starts = (started for candidate, started in self._running.values() if candidate.order < verified[0].order)
+        return max((started + verified.seconds + GRACE for started in starts), default=float("-inf"))
+
+    def _start_due(self, now: float) -> Flow[bool]:
+        """Start what is due, and return whether anything is left to wait for."""
+        if self._may_list(now):
+            self._listing = cast("int", (yield Start(list_resources(GetResources(), self._context))))
+        if self._next_start <= now and (candidate := self._pop_next(now)):
+            attempt = probe(candidate, self.identifier, self._context, self._deadline)
+            self._running[cast("int", (yield Start(attempt)))] = candidate, now
+            self._attempted.append(candidate)
+            self._last_start = now
+            self._next_start = now + (HEAD_START if candidate.is_remembered else self._interval)
+        elif self._next_start <= now and not self._verified:
+            yield from self._start_lookups()
+        return bool(self._running or self._lookups or self._listing or self._verified or self._waiting)
+
+    def _may_list(self, now: float) -> bool:
+        """Return whether plex.tv is to be asked now: the remembered address, if any, has had its head start."""
+        if self.is_listed or self._listing is not None:
+            return False
+        has_head_start = any(each.is_remembered for each, _ in self._running.values()) or any(
+            each.is_remembered for each in self._waiting
+        )
+        return not has_head_start or now >= self._started_at + HEAD_START
+
+    def _pop_next(self, now: float) -> Candidate | None:
+        if not self._waiting or len(self._running) >= MAX_RUNNING:
+            return None
+        are_direct_over = not (self._running or self._lookups) and (self.is_listed or self._listing_error is not None)
+        if self._waiting[0].is_relay and not are_direct_over and now < self._started_at + RELAY_DELAY:
+            return None
+        return self._waiting.pop(0)
+
+    def _start_lookups(self) -> Flow[None]:
+        """Look up the names below plex.direct whose own address does not answer: a hosts file may say otherwise."""
+        for candidate in self._attempted:
+            origin, _ = split_url(candidate.url)
+            is_new = candidate.url not in self._looked_up
+            self._looked_up.add(candidate.url)
+            if not is_new or parse_plex_direct(origin.host) is None:
+                continue
+            number = cast("int", (yield Start(look_up_name(origin.host, origin.port, self._deadline))))
+            self._lookups[number] = candidate
+
+    def _get_delay(self) -> float:
+        """Return the seconds until something is due, if nothing ends before."""
+        moments = [self._deadline]
+        if self._waiting and len(self._running) < MAX_RUNNING:
+            is_relay = self._waiting[0].is_relay
+            moments.append(max(self._next_start, self._started_at + RELAY_DELAY if is_relay else 0.0))
+        if not self.is_listed and self._listing is None:
+            moments.append(self._started_at + HEAD_START)
+        if len(self._looked_up) < len(self._attempted):
+            moments.append(self._next_start)
+        moments += [self._get_end_of_grace(each) for each in self._verified]
+        now = self._clock()
+        return max(0.0, min([moment for moment in moments if moment > now], default=now) - now)
+
+    def _note(self, finished: Finished) -> Flow[None]:
+        """Note what a flow that was started has found."""
+        number, value, error = finished
+        if error is not None and not isinstance(error, PlexError):
+            raise error
+        if number == self._listing:
+            yield from self._note_listing(cast("tuple[Resource, ...]", value), error)
+        elif candidate := self._lookups.pop(number, None):
+            addresses = [] if error else cast("list[str]", value)
+            self._add_alternatives(candidate, addresses)
+        else:
+            candidate, started = self._running.pop(number)
+            if error is None:
+                self._verified.append(_Verified(candidate, self._clock() - started))
+            else:
+                self._reports[candidate.url, candidate.address] = report_failure(candidate, error)
+                self._next_start = min(self._next_start, self._last_start + MIN_INTERVAL)
+
+    def _note_listing(self, resources: tuple[Resource, ...], error: PlexError | None) -> Flow[None]:
+        """Take the server from plex.tv's list; without the list, go on with what is known."""
+        self._listing = None
+        self.is_listed = True
+        if error is not None:
+            self._is_offline = isinstance(error, Unreachable | ServerError)
+            if self._known is None:
+                raise error
+            return
+        try:
+            resource = choose_server(resources, self.query)
+        except ServerNotFound:
+            if self._known is not None:
+                yield from forget_server(self._known, self._context)
+            raise
+        yield from self._add_candidates(resource)
+
+    def _add_alternatives(self, candidate: Candidate, addresses: list[str]) -> None:
+        """Add the addresses that a look-up gave for a name, if they are others than the name contains."""
+        for address in addresses:
+            if (candidate.url, address) not in self._seen:
+                self._seen.add((candidate.url, address))
+                self._waiting.insert(0, candidate._replace(address=address, order=max(0, candidate.order)))
+
+    def admit(self, winner: _Verified, deadline: float) -> Flow[CallSettings | None]:
+        """Check the server's token on the winning address, once, and remember the address.
+
+        Returns:
+            The settings for it, or `None` if it does not accept requests.
+        """
+        candidate = winner.candidate
+        route = self._make_route(winner)
+        settings = make_settings(self._context, self._resource, route)
+        context = self._context._replace(settings=settings).with_attempts(1, deadline)
+        try:
+            yield from send_call(GetServerInformation(), context)
+        except Unauthorized as refusal:
+            refusal.hint = refusal.hint or "is the server still shared with this account?"
+            raise
+        except PlexError as error:
+            self._reports[candidate.url, candidate.address] = report_failure(candidate, error)
+            return None
+        if not candidate.is_relay:
+            yield from remember(self._resource, route, self._network_name, self._known, self._context)
+        return settings
+
+    def _make_route(self, winner: _Verified) -> ServerRoute:
+        candidate, seconds = winner
+        is_best = not any(each.order < candidate.order for each, _ in self._running.values())
+        return ServerRoute(
+            name=_get_name(self._resource),
+            machine_identifier=self.identifier,
+            url=candidate.url,
+            address=candidate.address,
+            kind=candidate.kind,
+            family=candidate.family,
+            milliseconds=round(seconds * 1000, 1),
+            reason="remembered" if candidate.is_remembered else "best" if is_best else "first",
+            is_offline=self._is_offline,
+        )
+
+    @property
+    def identifier(self) -> str:
+        """The machine identifier that an address must prove."""
+        return self._resource.client_identifier or ""
+
+    def list_better(self, settings: CallSettings) -> list[Candidate]:
+        """Return the addresses that are better than the winner and have not failed."""
+        chosen = next((each for each in self._attempted if settings.route and each.url == settings.route.url), None)
+        if chosen is None:
+            return []
+        others = [*(candidate for candidate, _ in self._running.values()), *self._waiting]
+        return [each for each in others if each.rank < chosen.rank]
+
+    def _make_error(self) -> ServerUnreachable:
+        """Make the error for a race without a winner, with a report of each address."""
+        for candidate, _ in self._running.values():
+            report = candidate.report("no_answer", "it did not answer in the time allowed")
+            self._reports[candidate.url, candidate.address] = report
+        for candidate in self._waiting:
+            self._reports.setdefault((candidate.url, candidate.address), candidate.report("not_tried", "no time left"))
+        return make_unreachable_server_error(self._resource, tuple(self._reports.values()))
+
+
+def make_settings(context: FlowContext, resource: Resource, route: ServerRoute) -> CallSettings:
+    """Return the settings for a media server at an address that has proved to be it."""
+    source = ServerTokenSource(context, resource, get_origin(route.url))
+    return replace(with_server(context.settings, route.url, source), route=route)
+
+
+def probe(candidate: Candidate, identifier: str, context: FlowContext, deadline: float) -> Flow[None]:
+    """Find out whether an address is the media server. No token and no header of the program is sent.
+
+    Raises:
+        PlexError: it is not, or cannot be reached.
+    """
+    origin, _ = split_url(candidate.url)
+    if candidate.address is None:
+        yield from _check_own_name(origin.host, origin.port, deadline)
+    headers = {"Accept": "application/json"}
+    request = Request("identity", "GET", f"{candidate.url}/identity", headers, address=candidate.address)
+    response = yield from send_request(request, context, deadline)
+    if response.status != 200:
+        raise MalformedReply(f"{origin} answers {response.status}, not as a media server", status=response.status)
+    if GetIdentity().read(response).machine_identifier != identifier:
+        raise WrongServer(f"{origin} is another media server")
+
+
+def _check_own_name(host: str, port: int, deadline: float) -> Flow[None]:
+    """Refuse a name that leads to an address that is never dialled."""
+    found = yield LookUp(host, port, deadline)
+    if isinstance(found, OSError):
+        return  # a proxy may know the name
+    for each in cast("list[ResolvedAddress]", found):
+        if (address := parse_ip(each.ip)) and is_never_dialled(address):
+            raise NeverDialled(f"{host} leads to an address that is never dialled")
+
+
+class WrongServer(PlexError):
+    """Another media server answers at this address."""
+
+
+class NeverDialled(PlexError):
+    """The address is link-local, or another one at which no media server can be."""
+
+
+def look_up_name(host: str, port: int, deadline: float) -> Flow[list[str]]:
+    """Return the addresses that a look-up of a name gives, without those that are never dialled.
+
+    Raises:
+        Unreachable: the name cannot be looked up.
+    """
+    found = yield LookUp(host, port, deadline)
+    if isinstance(found, OSError):
+        raise Unreachable("the name could not be looked up", sent=False, reason="dns")
+    addresses = (parse_ip(each.ip) for each in cast("list[ResolvedAddress]", found))
+    return [str(each) for each in addresses if each and not is_never_dialled(each)]
+
+
+def report_failure(candidate: Candidate, error: PlexError, seconds: float | None = None) -> AddressReport:
+    """Return what became of an address, from the error that trying it ended with."""
+    return candidate.report(_get_fate(candidate, error), error.message, seconds)
+
+
+def _get_fate(candidate: Candidate, error: PlexError) -> Fate:
+    if isinstance(error, Unreachable):
+        return error.reason or "failed"
+    if isinstance(error, WrongServer):
+        return "wrong_server"
+    if isinstance(error, NeverDialled):
+        return "never_dialled"
+    if isinstance(error, Forbidden):
+        return "token_refused" if candidate.kind == "local" else "streaming_refused"
+    if isinstance(error, Unauthorized):
+        return "token_refused"
+    return "not_plex" if isinstance(error, MalformedReply) else "failed"
+
+
+def refresh(query: str, context: FlowContext) -> Flow[None]:
+    """Ask plex.tv again for a server that was found from memory, and remember or forget it accordingly."""
+    known = find_known(query, context)
+    resources = yield from list_resources(GetResources(), context)
+    try:
+        resource = choose_server(resources, query)
+    except ServerNotFound:
+        if known:
+            yield from forget_server(known, context)
+        return
+    yield from remember(resource, None, "", known, context)
+
+
+def _watch_for_better(
+    race: Race, candidates: list[Candidate], on_better: Callable[[CallSettings], object], context: FlowContext
+) -> Flow[None]:
+    """Try better addresses for a while, and offer the first that proves to be the server."""
+    deadline = context.clock.monotonic() + BETTER_WAIT
+    running: dict[int, tuple[Candidate, float]] = {}
+    for candidate in candidates[:MAX_RUNNING]:
+        number = yield Start(probe(candidate, race.identifier, context, deadline))
+        running[cast("int", number)] = candidate, context.clock.monotonic()
+    while running:
+        finished = cast("Finished | None", (yield NextFinished(deadline - context.clock.monotonic())))
+        if finished is None:
+            return
+        candidate, started = running.pop(finished.number)
+        if finished.error is None:
+            verified = _Verified(candidate, context.clock.monotonic() - started)
+            if settings := (yield from race.admit(verified, deadline)):
+                yield Invoke(partial(on_better, settings))
+                return
+
+
+def measure_addresses(options: ConnectOptions, context: FlowContext) -> Flow[tuple[AddressReport, ...]]:
+    """Try every address of a media server at the same time, and return what became of each.
+
+    The token is sent only to addresses that have proved to be the server.
+
+    Raises:
+        ServerNotFound: the account has no such server.
+    """
+    clock = context.clock.monotonic
+    deadline = clock() + options.max_wait
+    network = yield from run_blocking(options.network.describe)
+    resource = options.server
+    if isinstance(resource, str):
+        resource = choose_server((yield from list_resources(GetResources(), context)), resource)
+    known = find_known(resource.client_identifier or "", context)
+    found, rejected = list_candidates(resource, allow_http=options.allow_http)
+    waiting = rank_candidates(found, known.routes.get(network) if known else None, {})
+    reports = {
+        candidate: candidate.report("no_answer", "it did not answer in the time allowed") for candidate in waiting
+    }
+    running: dict[int, Candidate] = {}
+    while waiting or running:
+        while waiting and len(running) < MAX_RUNNING:
+            candidate = waiting.pop(0)
+            measurement = _measure_address(candidate, resource, context, deadline)
+            running[cast("int", (yield Start(measurement)))] = candidate
+        finished = cast("Finished | None", (yield NextFinished(deadline - clock())))
+        if finished is None:
+            break
+        if finished.error is not None:
+            raise finished.error
+        reports[running.pop(finished.number)] = cast("AddressReport", finished.value)
+    return _explain_lookups([*reports.values(), *rejected], resource)
+
+
+def _measure_address(
+    candidate: Candidate, resource: Resource, context: FlowContext, deadline: float
+) -> Flow[AddressReport]:
+    started = context.clock.monotonic()
+    seconds: float | None = None
+    try:
+        yield from probe(candidate, resource.client_identifier or "", context, deadline)
+        seconds = context.clock.monotonic() - started
+        if resource.access_token is not None:
+            settings = with_server(context.settings, candidate.url, resource.access_token)
+            check = context._replace(settings=settings).with_attempts(1, deadline)
+            yield from send_call(GetServerInformation(), check)
+        report = candidate.report("reachable", "it is this media server", seconds)
+    except PlexError as error:
+        report = report_failure(candidate, error, seconds)
+    return replace(report, dns=(yield from _compare_lookup(candidate, deadline)))
+
+
+def _compare_lookup(candidate: Candidate, deadline: float) -> Flow[DnsFinding | None]:
+    """Compare what a look-up of a name below plex.direct says with the address in the name."""
+    origin, _ = split_url(candidate.url)
+    if parse_plex_direct(origin.host) is None:
+        return None
+    try:
+        addresses = yield from look_up_name(origin.host, origin.port, deadline)
+    except Unreachable:
+        return "fails"
+    return "agrees" if candidate.address in addresses else "differs"
+
+
+def _explain_lookups(reports: list[AddressReport], resource: Resource) -> tuple[AddressReport, ...]:
+    """Tell failing look-ups from rebinding protection, which removes private addresses only."""
+    are_others_found = resource.dns_rebinding_protection or any(report.dns == "agrees" for report in reports)
+
+    def explain(report: AddressReport) -> AddressReport:
+        address = parse_ip(get_known_address(split_url(report.url)[0].host) or "") if report.dns == "fails" else None
+        is_removed = address is not None and address.is_private and are_others_found
+        return replace(report, dns="removed") if is_removed else report
+
+    return tuple(map(explain, reports))
+
+
+def make_unreachable_server_error(resource: Resource, reports: tuple[AddressReport, ...]) -> ServerUnreachable:
+    """Make the error for a media server none of whose addresses can be used."""
+    name = _get_name(resource)
+    if not reports:
+        return ServerUnreachable(f"plex.tv lists no address of {name}", sent=False, hint="is it running?")
+    if all(report.fate == "http_not_allowed" for report in reports):
+        hint = "allow_http=True permits unencrypted connections to private addresses"
+    elif resource.presence is False:
+        hint = "plex.tv says that it is offline"
+    elif any(report.fate == "streaming_refused" for report in reports):
+        hint = "access from outside its network may need a subscription"
+    else:
+        fates = ", ".join(f"{split_url(report.url)[0]}: {report.fate}" for report in reports[:MAX_RUNNING])
+        hint = fates
+    return ServerUnreachable(f"no address of {name} could be connected to", sent=False, hint=hint, addresses=reports)
+
+
+def _get_name(resource: Resource) -> str:
+    return sanitize_text(resource.name or resource.client_identifier or "the media server")
