@@ -225,14 +225,10 @@ class AsyncPlex(AsyncAccountClient):
         """
         from ticketstub.client.flows.connect import ConnectOptions, connect
 
-        offer: Callable[[CallSettings], object] | None = None
-        if on_better is not None:
-            call_program = on_better
+        def offer(settings: CallSettings) -> object:
+            return on_better and on_better(AsyncMediaServer(settings, self._shared))
 
-            def offer(settings: CallSettings) -> object:
-                return call_program(AsyncMediaServer(settings, self._shared))
-
-        flow = partial(connect, ConnectOptions(server, allow_http, max_wait, offer))
+        flow = partial(connect, ConnectOptions(server, allow_http, max_wait, offer if on_better else None))
         return AsyncMediaServer(await self.run_flow(flow, **options), self._shared)
 
     async def reachability(

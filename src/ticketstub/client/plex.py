@@ -225,14 +225,10 @@ class Plex(AccountClient):
         """
         from ticketstub.client.flows.connect import ConnectOptions, connect
 
-        offer: Callable[[CallSettings], object] | None = None
-        if on_better is not None:
-            call_program = on_better
+        def offer(settings: CallSettings) -> object:
+            return on_better and on_better(MediaServer(settings, self._shared))
 
-            def offer(settings: CallSettings) -> object:
-                return call_program(MediaServer(settings, self._shared))
-
-        flow = partial(connect, ConnectOptions(server, allow_http, max_wait, offer))
+        flow = partial(connect, ConnectOptions(server, allow_http, max_wait, offer if on_better else None))
         return MediaServer(self.run_flow(flow, **options), self._shared)
 
     def reachability(

@@ -422,7 +422,8 @@ def report_failure(candidate: Candidate, error: PlexError, seconds: float | None
 
 def _get_fate(candidate: Candidate, error: PlexError) -> Fate:
     if isinstance(error, Unreachable):
-        return error.reason or "failed"
+        reason: Fate | None = error.reason
+        return reason or "failed"
     if isinstance(error, WrongServer):
         return "wrong_server"
     if isinstance(error, NeverDialled):
