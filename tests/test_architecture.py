@@ -21,7 +21,7 @@ LONGEST_FILE = 500
 VAGUE = {"util", "utils", "helper", "helpers", "common", "manager", "managers", "service", "services", "misc"}
 
 # What every part may import: plain values, errors, and two leaf modules that both sides need.
-GROUND = {"messages", "tokens", "models", "errors", "refusals", "device", "dns", "private_files"}
+GROUND = {"messages", "tokens", "models", "errors", "refusals", "device", "dns", "private_files", "routes"}
 # What each part may import beside itself. Imports for types only count, too.
 MAY_IMPORT = {
     **dict.fromkeys(GROUND, GROUND),

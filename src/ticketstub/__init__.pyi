@@ -47,11 +47,9 @@ from ticketstub.errors import Unreachable as Unreachable
 from ticketstub.messages import Request as Request
 from ticketstub.messages import Response as Response
 from ticketstub.models import Account as Account
-from ticketstub.models import AddressReport as AddressReport
 from ticketstub.models import Connection as Connection
 from ticketstub.models import Resource as Resource
 from ticketstub.models import Role as Role
-from ticketstub.models import ServerRoute as ServerRoute
 from ticketstub.refusals import BadRequest as BadRequest
 from ticketstub.refusals import ClientIdentifierMissing as ClientIdentifierMissing
 from ticketstub.refusals import Conflict as Conflict
@@ -67,6 +65,8 @@ from ticketstub.refusals import TooManyFailures as TooManyFailures
 from ticketstub.refusals import Unauthorized as Unauthorized
 from ticketstub.refusals import VerificationCodeRequired as VerificationCodeRequired
 from ticketstub.refusals import WrongVerificationCode as WrongVerificationCode
+from ticketstub.routes import AddressReport as AddressReport
+from ticketstub.routes import ServerRoute as ServerRoute
 from ticketstub.tokens import Secret as Secret
 from ticketstub.tokens import Token as Token
 

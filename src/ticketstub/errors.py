@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Literal
 from ticketstub.messages import Response
 
 if TYPE_CHECKING:
-    from ticketstub.models import AddressReport
+    from ticketstub.routes import AddressReport
 
 UnreachableReason = Literal[
     "refused",
@@ -122,7 +122,7 @@ class Unreachable(PlexError):
     ) -> None:
         super().__init__(message, hint=hint, **details)  # type: ignore[arg-type]  # the arguments of PlexError
         self.sent = sent
-        self.reason = reason
+        self.reason: UnreachableReason | None = reason
 
 
 class TimedOut(Unreachable):

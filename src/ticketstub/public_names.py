@@ -4,7 +4,7 @@
 TOP_LEVEL = {
     "Account": "models",
     "AccountHandle": "client.account",
-    "AddressReport": "models",
+    "AddressReport": "routes",
     "AmbiguousServer": "errors",
     "AsyncAccountHandle": "client.async_account",
     "AsyncClientOptions": "client.config",
@@ -55,7 +55,7 @@ TOP_LEVEL = {
     "Secret": "tokens",
     "ServerError": "refusals",
     "ServerNotFound": "errors",
-    "ServerRoute": "models",
+    "ServerRoute": "routes",
     "ServerUnreachable": "errors",
     "SignInFailed": "errors",
     "SignInState": "client.sign_ins",

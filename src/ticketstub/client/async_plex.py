@@ -59,7 +59,8 @@ if TYPE_CHECKING:  # these load stores, keys and their libraries, which a client
     from ticketstub.credentials import CredentialStore, StoreKind
     from ticketstub.crypto import DeviceKey
     from ticketstub.device import Device
-    from ticketstub.models import AddressReport, Resource, ServerRoute
+    from ticketstub.models import Resource
+    from ticketstub.routes import AddressReport, ServerRoute
 
 
 @hide_locals
@@ -198,7 +199,7 @@ class AsyncPlex(AsyncAccountClient):
         *,
         allow_http: bool = False,
         max_wait: float = 6.5,
-        on_better: Callable[[AsyncMediaServer], object] | None = None,
+        on_better: Callable[[AsyncMediaServer], None] | None = None,
         **options: Unpack[Options],
     ) -> AsyncMediaServer:
         """Find the best address of a media server, and return a client with the account's token for it.
@@ -212,8 +213,8 @@ class AsyncPlex(AsyncAccountClient):
             allow_http: whether unencrypted connections to private addresses are allowed. They prove nothing about whom
                 they reach. Servers that require https never get one, and addresses of this computer need no permission.
             max_wait: seconds for the whole search.
-            on_better: called later, if a better address than the returned one answers within 15 seconds, with a client
-                for it. It may be called in another thread.
+            on_better: a plain function. If a better address than the returned one answers within 15 seconds, it is
+                called with a client for that address, perhaps in another thread.
             options: how to make the calls (see `Options`).
 
         Raises:
@@ -223,10 +224,12 @@ class AsyncPlex(AsyncAccountClient):
             CredentialsError: plex.tv lists no token for the server, or the client has no token.
             Unauthorized: the server refused the token, or plex.tv the account's.
         """
-        from ticketstub.client.flows.connect import ConnectOptions, connect
+        from ticketstub.client.flows.candidates import ConnectOptions
+        from ticketstub.client.flows.connect import connect
 
-        def offer(settings: CallSettings) -> object:
-            return on_better and on_better(AsyncMediaServer(settings, self._shared))
+        def offer(settings: CallSettings) -> None:
+            if on_better is not None:
+                on_better(AsyncMediaServer(settings, self._shared))
 
         flow = partial(connect, ConnectOptions(server, allow_http, max_wait, offer if on_better else None))
         return AsyncMediaServer(await self.run_flow(flow, **options), self._shared)
@@ -245,7 +248,8 @@ class AsyncPlex(AsyncAccountClient):
         Raises:
             ServerNotFound: the account has no such server; `AmbiguousServer` if there are several.
         """
-        from ticketstub.client.flows.connect import ConnectOptions, measure_addresses
+        from ticketstub.client.flows.candidates import ConnectOptions
+        from ticketstub.client.flows.reachability import measure_addresses
 
         return await self.run_flow(partial(measure_addresses, ConnectOptions(server, allow_http, max_wait)), **options)
 

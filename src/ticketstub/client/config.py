@@ -25,7 +25,7 @@ from ticketstub.tokens import Token
 if TYPE_CHECKING:
     from ticketstub.credentials.store import KnownServer  # this and the models are not needed by most calls
     from ticketstub.crypto import PublishedKeys  # loads a JOSE library
-    from ticketstub.models import ServerRoute
+    from ticketstub.routes import ServerRoute
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from ticketstub.client.config import BackgroundJobs
-from ticketstub.client.flows.request import Detach, Finished, Flow, LookUp, NextFinished, Share, Start
+from ticketstub.client.flows.request import Detach, Finished, Flow, LookUp, NextFinished, RunShared, Start
 from ticketstub.client.transports.base import AsyncTransport, BranchingTransport, Transport
 from ticketstub.dns import DetachedTask, Resolver, alook_up, look_up, resolve_with_system
 from ticketstub.errors import PlexError
@@ -23,7 +23,7 @@ from ticketstub.errors import PlexError
 if TYPE_CHECKING:  # `Plex` does not load asyncio
     from asyncio import Task
 
-ParallelStep: TypeAlias = Start | NextFinished | Detach | Share | LookUp
+ParallelStep: TypeAlias = Start | NextFinished | Detach | RunShared | LookUp
 Run: TypeAlias = Callable[[Flow[object], Transport, BackgroundJobs], object]
 AsyncRun: TypeAlias = Callable[[Flow[object], AsyncTransport, BackgroundJobs], Coroutine[Any, Any, object]]
 
@@ -59,7 +59,7 @@ class ParallelFlows:
             return self._start(step.flow)
         if isinstance(step, NextFinished):
             return self._wait(step.seconds)
-        if isinstance(step, Share):
+        if isinstance(step, RunShared):
             return self._share(step)
         if isinstance(step, Detach):
             self._detach(step.flow)
@@ -113,7 +113,7 @@ class ParallelFlows:
         work = partial(self._run_to_result, flow, branch)
         DetachedTask(work, partial(self._jobs.discard, abort))
 
-    def _share(self, step: Share) -> object:
+    def _share(self, step: RunShared) -> object:
         while True:
             mine = _SharedRun()
             with _share_lock:
@@ -127,7 +127,7 @@ class ParallelFlows:
             if not current.is_interrupted:
                 return current.value
 
-    def _lead(self, step: Share, shared: _SharedRun) -> object:
+    def _lead(self, step: RunShared, shared: _SharedRun) -> object:
         """Run a shared flow for this thread and all that wait for it."""
         try:
             shared.value = self._run(step.create_flow(), self._transport, self._jobs)
@@ -168,7 +168,7 @@ class AsyncParallelFlows:
             return self._start(step.flow)
         if isinstance(step, NextFinished):
             return await self._wait(step.seconds)
-        if isinstance(step, Share):
+        if isinstance(step, RunShared):
             return await self._share(step)
         if isinstance(step, Detach):
             self._detach(step.flow)
@@ -217,7 +217,7 @@ class AsyncParallelFlows:
         self._jobs.add(task.cancel)
         task.add_done_callback(partial(_forget_job, self._jobs))
 
-    async def _share(self, step: Share) -> object:
+    async def _share(self, step: RunShared) -> object:
         from asyncio import get_running_loop, shield
 
         key = (get_running_loop(), step.key)

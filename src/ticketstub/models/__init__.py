@@ -43,18 +43,13 @@ from ticketstub.models.resource import (
     Source,
     TransientToken,
 )
-from ticketstub.models.route import AddressFamily, AddressReport, DnsFinding, Fate, RouteKind, ServerRoute
 
 __all__ = [
     "AccessibleServer",
     "Account",
-    "AddressFamily",
-    "AddressReport",
     "AuthorizedDevice",
     "Connection",
     "CustomRestrictions",
-    "DnsFinding",
-    "Fate",
     "Friend",
     "Home",
     "HomeUser",
@@ -70,9 +65,7 @@ __all__ = [
     "PublishedServer",
     "Resource",
     "Role",
-    "RouteKind",
     "ServerInformation",
-    "ServerRoute",
     "Service",
     "Share",
     "SharedServer",

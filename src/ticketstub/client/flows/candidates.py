@@ -8,18 +8,33 @@ requires https.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
-from ticketstub.client.network import is_likely_reachable, is_never_dialled
+from ticketstub.client.config import CallSettings
+from ticketstub.client.network import SYSTEM_NETWORK, Network, is_likely_reachable, is_never_dialled
 from ticketstub.dns import is_loopback, parse_ip, parse_plex_direct
 from ticketstub.messages import split_url
-from ticketstub.models import AddressFamily, AddressReport, Connection, Fate, Resource, RouteKind
+from ticketstub.models import Connection, Resource
+from ticketstub.routes import AddressFamily, AddressReport, Fate, RouteKind
+
+MAX_RUNNING = 8
+"""The largest number of addresses that are tried at the same time."""
 
 _UNROUTABLE_PENALTY = 10
 _RELAY_RANK = 100
 _REMEMBERED_RANK = -1
+
+
+class ConnectOptions(NamedTuple):
+    """The arguments of `Plex.connect` and `Plex.reachability`."""
+
+    server: str | Resource
+    allow_http: bool
+    max_wait: float
+    on_better: Callable[[CallSettings], object] | None = None
+    network: Network = SYSTEM_NETWORK
 
 
 class Candidate(NamedTuple):

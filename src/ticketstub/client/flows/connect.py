@@ -17,40 +17,37 @@ from typing import NamedTuple, cast
 from msgspec.structs import replace
 
 from ticketstub.client.config import CallSettings, with_server
-from ticketstub.client.flows.candidates import Candidate, get_known_address, list_candidates, rank_candidates
+from ticketstub.client.flows.candidates import MAX_RUNNING, Candidate, ConnectOptions, list_candidates, rank_candidates
 from ticketstub.client.flows.home import list_resources
 from ticketstub.client.flows.known_servers import ServerTokenSource, choose_server, find_known, forget_server, remember
+from ticketstub.client.flows.probe import get_server_name, look_up_name, make_server_error, probe, report_failure
 from ticketstub.client.flows.request import (
     Detach,
     Finished,
     Flow,
     FlowContext,
     Invoke,
-    LookUp,
     NextFinished,
-    Share,
+    RunShared,
     Start,
     run_blocking,
     send_call,
-    send_request,
 )
-from ticketstub.client.network import SYSTEM_NETWORK, Network, is_never_dialled
 from ticketstub.credentials.store import KnownServer
-from ticketstub.dns import ResolvedAddress, parse_ip, parse_plex_direct
+from ticketstub.dns import parse_plex_direct
 from ticketstub.errors import (
     CredentialsError,
-    MalformedReply,
     PlexError,
     ServerNotFound,
     ServerUnreachable,
     Unreachable,
-    sanitize_text,
 )
-from ticketstub.messages import Request, get_origin, split_url
-from ticketstub.models import AddressReport, DnsFinding, Fate, Resource, ServerRoute
-from ticketstub.protocol.media_server import GetIdentity, GetServerInformation
+from ticketstub.messages import get_origin, split_url
+from ticketstub.models import Resource
+from ticketstub.protocol.media_server import GetServerInformation
 from ticketstub.protocol.resource import GetResources
-from ticketstub.refusals import Forbidden, ServerError, Unauthorized
+from ticketstub.refusals import ServerError, Unauthorized
+from ticketstub.routes import AddressReport, ServerRoute
 
 HEAD_START = 0.3
 """Seconds that the remembered address has before any other is tried."""
@@ -63,19 +60,8 @@ GRACE = 0.1
 """Seconds that a better address has more than a worse one needed."""
 RELAY_DELAY = 2.0
 """Seconds after which relays are tried although direct addresses have not failed yet."""
-MAX_RUNNING = 8
 BETTER_WAIT = 15.0
 """Seconds for which better addresses are tried in the background."""
-
-
-class ConnectOptions(NamedTuple):
-    """The arguments of `Plex.connect`."""
-
-    server: str | Resource
-    allow_http: bool
-    max_wait: float
-    on_better: Callable[[CallSettings], object] | None = None
-    network: Network = SYSTEM_NETWORK
 
 
 class _Verified(NamedTuple):
@@ -100,7 +86,7 @@ def connect(options: ConnectOptions, context: FlowContext) -> Flow[CallSettings]
     server = options.server
     target = server if isinstance(server, str) else (server.client_identifier, server.access_token)
     key = ("connect", target, options.allow_http, options.max_wait, id(context.settings))
-    return cast("CallSettings", (yield Share(key, create)))
+    return cast("CallSettings", (yield RunShared(key, create)))
 
 
 def _connect(options: ConnectOptions, context: FlowContext) -> Flow[CallSettings]:
@@ -172,7 +158,7 @@ class Race:
         """Add the addresses of a resource that are not in the race yet."""
         if resource.access_token is None:
             raise CredentialsError(
-                f"plex.tv lists no token for {_get_name(resource)}",
+                f"plex.tv lists no token for {get_server_name(resource)}",
                 hint="if your Plex Home user has a passcode, call media_server_token(passcode=…) once first",
             )
         self._resource = resource
@@ -326,7 +312,7 @@ class Race:
         candidate, seconds = winner
         is_best = not any(each.order < candidate.order for each, _ in self._running.values())
         return ServerRoute(
-            name=_get_name(self._resource),
+            name=get_server_name(self._resource),
             machine_identifier=self.identifier,
             url=candidate.url,
             address=candidate.address,
@@ -357,82 +343,13 @@ class Race:
             self._reports[candidate.url, candidate.address] = report
         for candidate in self._waiting:
             self._reports.setdefault((candidate.url, candidate.address), candidate.report("not_tried", "no time left"))
-        return make_unreachable_server_error(self._resource, tuple(self._reports.values()))
+        return make_server_error(self._resource, tuple(self._reports.values()))
 
 
 def make_settings(context: FlowContext, resource: Resource, route: ServerRoute) -> CallSettings:
     """Return the settings for a media server at an address that has proved to be it."""
     source = ServerTokenSource(context, resource, get_origin(route.url))
     return replace(with_server(context.settings, route.url, source), route=route)
-
-
-def probe(candidate: Candidate, identifier: str, context: FlowContext, deadline: float) -> Flow[None]:
-    """Find out whether an address is the media server. No token and no header of the program is sent.
-
-    Raises:
-        PlexError: it is not, or cannot be reached.
-    """
-    origin, _ = split_url(candidate.url)
-    if candidate.address is None:
-        yield from _check_own_name(origin.host, origin.port, deadline)
-    headers = {"Accept": "application/json"}
-    request = Request("identity", "GET", f"{candidate.url}/identity", headers, address=candidate.address)
-    response = yield from send_request(request, context, deadline)
-    if response.status != 200:
-        raise MalformedReply(f"{origin} answers {response.status}, not as a media server", status=response.status)
-    if GetIdentity().read(response).machine_identifier != identifier:
-        raise WrongServer(f"{origin} is another media server")
-
-
-def _check_own_name(host: str, port: int, deadline: float) -> Flow[None]:
-    """Refuse a name that leads to an address that is never dialled."""
-    found = yield LookUp(host, port, deadline)
-    if isinstance(found, OSError):
-        return  # a proxy may know the name
-    for each in cast("list[ResolvedAddress]", found):
-        if (address := parse_ip(each.ip)) and is_never_dialled(address):
-            raise NeverDialled(f"{host} leads to an address that is never dialled")
-
-
-class WrongServer(PlexError):
-    """Another media server answers at this address."""
-
-
-class NeverDialled(PlexError):
-    """The address is link-local, or another one at which no media server can be."""
-
-
-def look_up_name(host: str, port: int, deadline: float) -> Flow[list[str]]:
-    """Return the addresses that a look-up of a name gives, without those that are never dialled.
-
-    Raises:
-        Unreachable: the name cannot be looked up.
-    """
-    found = yield LookUp(host, port, deadline)
-    if isinstance(found, OSError):
-        raise Unreachable("the name could not be looked up", sent=False, reason="dns")
-    addresses = (parse_ip(each.ip) for each in cast("list[ResolvedAddress]", found))
-    return [str(each) for each in addresses if each and not is_never_dialled(each)]
-
-
-def report_failure(candidate: Candidate, error: PlexError, seconds: float | None = None) -> AddressReport:
-    """Return what became of an address, from the error that trying it ended with."""
-    return candidate.report(_get_fate(candidate, error), error.message, seconds)
-
-
-def _get_fate(candidate: Candidate, error: PlexError) -> Fate:
-    if isinstance(error, Unreachable):
-        reason: Fate | None = error.reason
-        return reason or "failed"
-    if isinstance(error, WrongServer):
-        return "wrong_server"
-    if isinstance(error, NeverDialled):
-        return "never_dialled"
-    if isinstance(error, Forbidden):
-        return "token_refused" if candidate.kind == "local" else "streaming_refused"
-    if isinstance(error, Unauthorized):
-        return "token_refused"
-    return "not_plex" if isinstance(error, MalformedReply) else "failed"
 
 
 def refresh(query: str, context: FlowContext) -> Flow[None]:
@@ -467,101 +384,3 @@ def _watch_for_better(
             if settings := (yield from race.admit(verified, deadline)):
                 yield Invoke(partial(on_better, settings))
                 return
-
-
-def measure_addresses(options: ConnectOptions, context: FlowContext) -> Flow[tuple[AddressReport, ...]]:
-    """Try every address of a media server at the same time, and return what became of each.
-
-    The token is sent only to addresses that have proved to be the server.
-
-    Raises:
-        ServerNotFound: the account has no such server.
-    """
-    clock = context.clock.monotonic
-    deadline = clock() + options.max_wait
-    network = yield from run_blocking(options.network.describe)
-    resource = options.server
-    if isinstance(resource, str):
-        resource = choose_server((yield from list_resources(GetResources(), context)), resource)
-    known = find_known(resource.client_identifier or "", context)
-    found, rejected = list_candidates(resource, allow_http=options.allow_http)
-    waiting = rank_candidates(found, known.routes.get(network) if known else None, {})
-    reports = {
-        candidate: candidate.report("no_answer", "it did not answer in the time allowed") for candidate in waiting
-    }
-    running: dict[int, Candidate] = {}
-    while waiting or running:
-        while waiting and len(running) < MAX_RUNNING:
-            candidate = waiting.pop(0)
-            measurement = _measure_address(candidate, resource, context, deadline)
-            running[cast("int", (yield Start(measurement)))] = candidate
-        finished = cast("Finished | None", (yield NextFinished(deadline - clock())))
-        if finished is None:
-            break
-        if finished.error is not None:
-            raise finished.error
-        reports[running.pop(finished.number)] = cast("AddressReport", finished.value)
-    return _explain_lookups([*reports.values(), *rejected], resource)
-
-
-def _measure_address(
-    candidate: Candidate, resource: Resource, context: FlowContext, deadline: float
-) -> Flow[AddressReport]:
-    started = context.clock.monotonic()
-    seconds: float | None = None
-    try:
-        yield from probe(candidate, resource.client_identifier or "", context, deadline)
-        seconds = context.clock.monotonic() - started
-        if resource.access_token is not None:
-            settings = with_server(context.settings, candidate.url, resource.access_token)
-            check = context._replace(settings=settings).with_attempts(1, deadline)
-            yield from send_call(GetServerInformation(), check)
-        report = candidate.report("reachable", "it is this media server", seconds)
-    except PlexError as error:
-        report = report_failure(candidate, error, seconds)
-    return replace(report, dns=(yield from _compare_lookup(candidate, deadline)))
-
-
-def _compare_lookup(candidate: Candidate, deadline: float) -> Flow[DnsFinding | None]:
-    """Compare what a look-up of a name below plex.direct says with the address in the name."""
-    origin, _ = split_url(candidate.url)
-    if parse_plex_direct(origin.host) is None:
-        return None
-    try:
-        addresses = yield from look_up_name(origin.host, origin.port, deadline)
-    except Unreachable:
-        return "fails"
-    return "agrees" if candidate.address in addresses else "differs"
-
-
-def _explain_lookups(reports: list[AddressReport], resource: Resource) -> tuple[AddressReport, ...]:
-    """Tell failing look-ups from rebinding protection, which removes private addresses only."""
-    are_others_found = resource.dns_rebinding_protection or any(report.dns == "agrees" for report in reports)
-
-    def explain(report: AddressReport) -> AddressReport:
-        address = parse_ip(get_known_address(split_url(report.url)[0].host) or "") if report.dns == "fails" else None
-        is_removed = address is not None and address.is_private and are_others_found
-        return replace(report, dns="removed") if is_removed else report
-
-    return tuple(map(explain, reports))
-
-
-def make_unreachable_server_error(resource: Resource, reports: tuple[AddressReport, ...]) -> ServerUnreachable:
-    """Make the error for a media server none of whose addresses can be used."""
-    name = _get_name(resource)
-    if not reports:
-        return ServerUnreachable(f"plex.tv lists no address of {name}", sent=False, hint="is it running?")
-    if all(report.fate == "http_not_allowed" for report in reports):
-        hint = "allow_http=True permits unencrypted connections to private addresses"
-    elif resource.presence is False:
-        hint = "plex.tv says that it is offline"
-    elif any(report.fate == "streaming_refused" for report in reports):
-        hint = "access from outside its network may need a subscription"
-    else:
-        fates = ", ".join(f"{split_url(report.url)[0]}: {report.fate}" for report in reports[:MAX_RUNNING])
-        hint = fates
-    return ServerUnreachable(f"no address of {name} could be connected to", sent=False, hint=hint, addresses=reports)
-
-
-def _get_name(resource: Resource) -> str:
-    return sanitize_text(resource.name or resource.client_identifier or "the media server")

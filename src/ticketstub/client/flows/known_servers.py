@@ -18,8 +18,9 @@ from ticketstub.client.flows.session import get_stored_session
 from ticketstub.credentials.store import KnownServer
 from ticketstub.device import Device
 from ticketstub.errors import AmbiguousServer, ServerNotFound, sanitize_text
-from ticketstub.models import Resource, ServerRoute
+from ticketstub.models import Resource
 from ticketstub.protocol.resource import GetResources
+from ticketstub.routes import ServerRoute
 from ticketstub.tokens import Token
 
 _MAX_SERVERS = 16

@@ -104,7 +104,7 @@ class Detach(NamedTuple):
     flow: Flow[object]
 
 
-class Share(NamedTuple):
+class RunShared(NamedTuple):
     """Run a flow once for all callers of this client that ask for the same key at the same time."""
 
     key: object
@@ -119,7 +119,7 @@ class Finished(NamedTuple):
     error: BaseException | None
 
 
-Step: TypeAlias = "Send | Sleep | Invoke | RunBlocking | LookUp | Start | NextFinished | Detach | Share"
+Step: TypeAlias = "Send | Sleep | Invoke | RunBlocking | LookUp | Start | NextFinished | Detach | RunShared"
 Flow: TypeAlias = Generator[Step, object, T]
 
 

@@ -1,6 +1,6 @@
 """How a media server was reached, and what became of each of its addresses.
 
-Rule: see the package, `ticketstub.models`. These are our own findings, not something that Plex sends.
+Rule: frozen data. These are our own findings; Plex sends nothing like them.
 """
 
 from __future__ import annotations

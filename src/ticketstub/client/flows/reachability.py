@@ -1,0 +1,108 @@
+"""What becomes of each address of a media server.
+
+Rule: the token is sent only to an address that has proved to be the server (see `probe`).
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from msgspec.structs import replace
+
+from ticketstub.client.config import with_server
+from ticketstub.client.flows.candidates import (
+    MAX_RUNNING,
+    Candidate,
+    ConnectOptions,
+    get_known_address,
+    list_candidates,
+    rank_candidates,
+)
+from ticketstub.client.flows.home import list_resources
+from ticketstub.client.flows.known_servers import choose_server, find_known
+from ticketstub.client.flows.probe import look_up_name, probe, report_failure
+from ticketstub.client.flows.request import Finished, Flow, FlowContext, NextFinished, Start, run_blocking, send_call
+from ticketstub.dns import parse_ip, parse_plex_direct
+from ticketstub.errors import PlexError, Unreachable
+from ticketstub.messages import split_url
+from ticketstub.models import Resource
+from ticketstub.protocol.media_server import GetServerInformation
+from ticketstub.protocol.resource import GetResources
+from ticketstub.routes import AddressReport, DnsFinding
+
+
+def measure_addresses(options: ConnectOptions, context: FlowContext) -> Flow[tuple[AddressReport, ...]]:
+    """Try every address of a media server at the same time, and return what became of each.
+
+    The token is sent only to addresses that have proved to be the server.
+
+    Raises:
+        ServerNotFound: the account has no such server.
+    """
+    clock = context.clock.monotonic
+    deadline = clock() + options.max_wait
+    network = yield from run_blocking(options.network.describe)
+    resource = options.server
+    if isinstance(resource, str):
+        resource = choose_server((yield from list_resources(GetResources(), context)), resource)
+    known = find_known(resource.client_identifier or "", context)
+    found, rejected = list_candidates(resource, allow_http=options.allow_http)
+    waiting = rank_candidates(found, known.routes.get(network) if known else None, {})
+    reports = {
+        candidate: candidate.report("no_answer", "it did not answer in the time allowed") for candidate in waiting
+    }
+    running: dict[int, Candidate] = {}
+    while waiting or running:
+        while waiting and len(running) < MAX_RUNNING:
+            candidate = waiting.pop(0)
+            measurement = _measure_address(candidate, resource, context, deadline)
+            running[cast("int", (yield Start(measurement)))] = candidate
+        finished = cast("Finished | None", (yield NextFinished(deadline - clock())))
+        if finished is None:
+            break
+        if finished.error is not None:
+            raise finished.error
+        reports[running.pop(finished.number)] = cast("AddressReport", finished.value)
+    return _explain_lookups([*reports.values(), *rejected], resource)
+
+
+def _measure_address(
+    candidate: Candidate, resource: Resource, context: FlowContext, deadline: float
+) -> Flow[AddressReport]:
+    started = context.clock.monotonic()
+    seconds: float | None = None
+    try:
+        yield from probe(candidate, resource.client_identifier or "", context, deadline)
+        seconds = context.clock.monotonic() - started
+        if resource.access_token is not None:
+            settings = with_server(context.settings, candidate.url, resource.access_token)
+            check = context._replace(settings=settings).with_attempts(1, deadline)
+            yield from send_call(GetServerInformation(), check)
+        report = candidate.report("reachable", "it is this media server", seconds)
+    except PlexError as error:
+        report = report_failure(candidate, error, seconds)
+    return replace(report, dns=(yield from _compare_lookup(candidate, deadline)))
+
+
+def _compare_lookup(candidate: Candidate, deadline: float) -> Flow[DnsFinding | None]:
+    """Compare what a look-up of a name below plex.direct says with the address in the name."""
+    origin, _ = split_url(candidate.url)
+    if parse_plex_direct(origin.host) is None:
+        return None
+    try:
+        addresses = yield from look_up_name(origin.host, origin.port, deadline)
+    except Unreachable:
+        return "fails"
+    return "agrees" if candidate.address in addresses else "differs"
+
+
+def _explain_lookups(reports: list[AddressReport], resource: Resource) -> tuple[AddressReport, ...]:
+    """Tell failing look-ups from rebinding protection, which removes private addresses only."""
+    are_others_found = resource.dns_rebinding_protection or any(report.dns == "agrees" for report in reports)
+
+    def explain(report: AddressReport) -> AddressReport:
+        address = parse_ip(get_known_address(split_url(report.url)[0].host) or "") if report.dns == "fails" else None
+        is_removed = address is not None and address.is_private and are_others_found
+        return replace(report, dns="removed") if is_removed else report
+
+    return tuple(map(explain, reports))
