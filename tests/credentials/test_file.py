@@ -236,8 +236,8 @@ def test_the_form_of_a_file(files: FileStore) -> None:
     assert (1, 1, PLEX_TV, "default", "mira_quill") == tuple(
         found[name] for name in ("format", "version", "issuer", "profile", "username")
     )
-    names = "token device_key client_identifier account_id created_at expires_at checked_at server_token signed_out_at servers"
-    assert {*names.split(), "format", "version", "issuer", "app", "profile", "username"} == set(found)
+    names = "token device_key client_identifier account_id created_at expires_at checked_at server_token signed_out_at"
+    assert {*names.split(), "servers", "format", "version", "issuer", "app", "profile", "username"} == set(found)
 
 
 def test_a_file_of_this_form_is_read(files: FileStore) -> None:
