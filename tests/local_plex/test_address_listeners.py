@@ -365,6 +365,31 @@ def test_many_clients_at_once(plex: LocalPlexController) -> None:
     assert ([200] * 60, 60) == (statuses, plex.addresses[TLS].connections)
 
 
+def test_a_server_that_requires_https_says_so_and_closes_plain_connections() -> None:
+    """`httpsRequired` is listed; an address with TLS answers nobody without it, and one without TLS answers."""
+    addresses = [{"plex_direct": True}, {"behaviour": "answers"}]
+    with local_plex(small(address=addresses, https_required=True)) as plex:
+        secure, plain = plex.addresses
+        resources = get(plex.url, f"/api/v2/resources{ALL}", MIRA).json
+        assert {"Attic": True, "Shed": False, "Toms": False} == {
+            each["name"]: each["httpsRequired"] for each in resources
+        }
+        assert [200, 200] == [request(plex, each)[0] for each in (secure, plain)]
+        with socket.create_connection((secure.host, secure.port), 30) as sock:
+            sock.sendall(b"GET /identity HTTP/1.1\r\n\r\n")
+            with suppress(ConnectionResetError):
+                assert b"" == sock.recv(1)
+
+
+@pytest.mark.parametrize("dns", ["answers", "fails", "private", "lies"])
+def test_rebinding_protection_is_listed(dns: str) -> None:
+    """A server whose local name a router blocks has noticed it, as the flag of its resource says."""
+    world = small(address=[{"plex_direct": True, "local": True, "dns": dns}])
+    with local_plex(world) as plex:
+        resource = get(plex.url, "/api/v2/resources", MIRA).json[0]
+        assert (dns in {"fails", "private"}) is resource["dnsRebindingProtection"]
+
+
 def test_an_ipv6_address() -> None:
     """`::1` has a listener and a name of its own, and is listed with includeIPv6=1 only."""
     with closing(socket.socket(socket.AF_INET6)) as probe:

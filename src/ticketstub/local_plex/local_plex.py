@@ -205,6 +205,7 @@ class LocalPlex(Listeners):
                 plex_direct_id=derive_plex_direct_id(row.machine_identifier),
                 host=reached,
                 port=running.port,
+                https_required=bool(world_server and world_server.https_required),
             )
             addresses = [
                 AddressListener(
@@ -273,6 +274,8 @@ class LocalPlex(Listeners):
         sites: dict[int, MediaServerSite] = {}
         for row, running in zip(await instance.store.list_media_servers(), self.media_servers, strict=True):
             world_server = self._world_servers.get(row.machine_identifier)
+            if world_server and world_server.https_required:
+                instance.https_required.add(row.machine_identifier)
             instance.addresses[row.machine_identifier] = build_addresses(
                 self._advertise or LOOPBACK_FOR_WILDCARD.get(self.host, self.host),
                 running.port,

@@ -22,7 +22,7 @@ import msgspec
 from ticketstub.local_plex.addresses import responses
 from ticketstub.local_plex.domain.media_servers import build_plex_direct_authority
 from ticketstub.local_plex.http.connections import BACKLOG
-from ticketstub.local_plex.http.server import ConnectionAcceptor, bind, fill_backlog
+from ticketstub.local_plex.http.server import TLS_HANDSHAKE, ConnectionAcceptor, bind, fill_backlog
 from ticketstub.local_plex.settings import Settings
 from ticketstub.local_plex.world.addresses import DEFAULT_DELAYS, Behaviour, CertificateKind, DnsKind, WorldAddress
 from ticketstub.local_plex.world.reading import WorldReader
@@ -47,6 +47,7 @@ class AddressTarget(NamedTuple):
         plex_direct_id: the digits of its names below plex.direct.
         host: the host at which the local Plex itself answers for it.
         port: the port at which it does.
+        https_required: whether it takes secure connections only, at addresses with TLS.
     """
 
     name: str
@@ -55,6 +56,7 @@ class AddressTarget(NamedTuple):
     plex_direct_id: str
     host: str
     port: int
+    https_required: bool = False
 
 
 CreateContext = Callable[[str, CertificateKind], ssl.SSLContext]
@@ -169,7 +171,9 @@ class AddressListener:
 
     def _listen(self) -> None:
         delay = self.delay if self.behaviour == "slow_tls" else 0.0
-        acceptor = _DelayedAcceptor(self._create_protocol, delay, self._sleep)
+        acceptor = _DelayedAcceptor(
+            self._create_protocol, delay, self._sleep, https_required=self._target.https_required
+        )
         if self.certificate is not None:
             acceptor.ssl_context = self._create_context(self._target.plex_direct_id, self.certificate)
         self._socket.listen(BACKLOG)
@@ -337,23 +341,32 @@ class AddressListener:
 
 
 class _DelayedAcceptor(ConnectionAcceptor):
-    """Accepts connections, and leaves a client's first byte unanswered for a while.
+    """Accepts connections, leaves a client's first byte unanswered for a while, and can insist on TLS.
 
     Args:
         protocol: makes the protocol of an accepted connection.
         delay: how many seconds pass between the client's first byte and the TLS handshake.
         sleep: waits for a number of seconds.
+        https_required: whether to close connections without TLS, if there is a TLS context.
     """
 
     def __init__(
-        self, protocol: Callable[[], asyncio.Protocol], delay: float, sleep: Callable[[float], Awaitable[object]]
+        self,
+        protocol: Callable[[], asyncio.Protocol],
+        delay: float,
+        sleep: Callable[[float], Awaitable[object]],
+        *,
+        https_required: bool,
     ) -> None:
         super().__init__(protocol, timeout=HANDSHAKE_SECONDS + delay, max_pending=Settings().max_connections)
         self._delay = delay
         self._sleep = sleep
+        self._https_required = https_required
 
     async def _peek_first_byte(self, client: socket.socket) -> bytes:
         first = await super()._peek_first_byte(client)
+        if self._https_required and first != TLS_HANDSHAKE:
+            raise ConnectionAbortedError
         if self._delay:
             await self._sleep(self._delay)
         return first

@@ -167,9 +167,9 @@ def _describe_server(context: PlexTvContext, row: ResourceRow, call: GetResource
         synced=False,
         relay=any(each.relay for each in addresses),
         presence=bool(addresses),
-        https_required=False,
+        https_required=machine_identifier in instance.https_required,
         public_address_matches=True,
-        dns_rebinding_protection=False,
+        dns_rebinding_protection=any(each.is_name_blocked for each in addresses),
         nat_loopback_supported=False,
         connections=build_connections(
             addresses,

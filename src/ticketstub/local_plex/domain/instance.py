@@ -116,6 +116,8 @@ class Instance:
         self.clock = clock
         self.quirks = quirks
         self.addresses = addresses
+        self.https_required: set[str] = set()
+        """The machine identifiers of media servers that take secure connections only."""
         self.plex_direct = False
         """Whether media servers have https names below plex.direct: they use TLS, or clients use our proxy."""
         self.plex_direct_for_proxied = False

@@ -45,6 +45,7 @@ class ServerAddress(NamedTuple):
         relay: whether it is one of Plex's relays.
         uri: set if the world names one.
         plex_direct: whether it has a name below plex.direct; `None` if it has one where the server itself speaks TLS.
+        is_name_blocked: whether a router in the server's network blocks that name.
     """
 
     host: str
@@ -53,6 +54,7 @@ class ServerAddress(NamedTuple):
     relay: bool = False
     uri: str | None = None
     plex_direct: bool | None = None
+    is_name_blocked: bool = False
 
 
 def build_addresses(
@@ -73,7 +75,13 @@ def build_addresses(
         return ServerAddress(host, port, local=True), ServerAddress(host, port, local=False)
     places = iter(listeners)
     return tuple(
-        ServerAddress(*next(places), each.local, each.relay, plex_direct=each.plex_direct)
+        ServerAddress(
+            *next(places),
+            each.local,
+            each.relay,
+            plex_direct=each.plex_direct,
+            is_name_blocked=each.local and each.dns in {"fails", "private"},
+        )
         if each.has_listener
         else _build_address(host, port, each)
         for each in world_addresses

@@ -27,7 +27,8 @@ from ticketstub.local_plex.settings import Settings
 
 # With 1, new clients would wait for many rounds of a busy loop; without a limit, its rounds would take long.
 _ACCEPTS_PER_ROUND = 4
-_TLS_HANDSHAKE = b"\x16"  # the record type that starts a TLS connection (RFC 8446, 5.1)
+TLS_HANDSHAKE = b"\x16"
+"""The first byte of a TLS connection: the type of its first record (RFC 8446, 5.1)."""
 _STOP_TIMEOUT = 10.0  # seconds to wait for the thread to end
 _MAX_POLL_INTERVAL = 0.02  # seconds
 _CUT_TIMEOUT = 1.0  # seconds to wait for aborted connections to end
@@ -177,7 +178,7 @@ class ConnectionAcceptor:
             if self.ssl_context is not None:
                 async with asyncio.timeout(self._timeout):
                     first = await self._peek_first_byte(client)
-                if first == _TLS_HANDSHAKE:
+                if first == TLS_HANDSHAKE:
                     tls_options = {"ssl": self.ssl_context, "ssl_handshake_timeout": self._timeout}
             if not tls_options and (task := asyncio.current_task()):
                 self._pending.pop(task)  # a request may begin now, and must not be interrupted

@@ -213,9 +213,10 @@ class WorldMediaServer(WorldTable, frozen=True, kw_only=True):
 
     By default its port is a free one, its machine identifier is derived from its name, and its own `token` is random. A
     server that is not `claimed` has no owner. Without `addresses` it is listed where it answers, once as a local and
-    once as a remote address. Requests that the local Plex does not implement are answered from the folder `replies` or
-    by the media server at `upstream`, with `upstream_token`. `upstream_outside` allows an upstream outside this machine
-    and private networks; `upstream_writes` forwards other methods than GET and HEAD.
+    once as a remote address. With `https_required` it is listed as one that takes secure connections only, and its
+    addresses with `plex_direct` close plain ones. Requests that the local Plex does not implement are answered from the
+    folder `replies` or by the media server at `upstream`, with `upstream_token`. `upstream_outside` allows an upstream
+    outside this machine and private networks; `upstream_writes` forwards other methods than GET and HEAD.
     """
 
     conflicts: ClassVar = {("upstream", "replies"): ": give one of the two"}
@@ -233,6 +234,7 @@ class WorldMediaServer(WorldTable, frozen=True, kw_only=True):
     port: Annotated[int | None, FieldRule(check.parse_port, unique="port")] = None
     version: Annotated[str, FieldRule(check.parse_version)] = CURRENT_VERSION
     errors: Literal["observed", "documented"] = "observed"
+    https_required: bool = False
     platform: str = "Linux"
     platform_version: str = ""
     replies: str = ""
