@@ -48,7 +48,7 @@ API: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "Where sign-ins are kept. [Where tokens live](../credentials.md) says what is in them.",
         ("credentials", "crypto"),
     ),
-    "models": ("Objects of Plex", "What calls return.", ("models",)),
+    "models": ("Objects of Plex", "What calls return.", ("models", "routes")),
     "calls": (
         "Calls as values",
         "What `plex.send` and `plex.attempt` take. [The calls](../calls.md) has each with its path.",
