@@ -12,6 +12,8 @@ import msgspec
 RouteKind = Literal["local", "remote", "relay"]
 """In the server's own network, over the internet, or through a relay of Plex, which limits the bandwidth."""
 
+RouteReason = Literal["remembered", "best", "first"]
+
 AddressFamily = Literal["ipv4", "ipv6"]
 
 Fate = Literal[
@@ -70,7 +72,7 @@ class ServerRoute(msgspec.Struct, frozen=True, kw_only=True):
     kind: RouteKind
     family: AddressFamily | None
     milliseconds: float
-    reason: Literal["remembered", "best", "first"]
+    reason: RouteReason
     is_offline: bool = False
 
     @property

@@ -14,13 +14,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, cast
 
-from msgspec.structs import replace
-
-from ticketstub.client.config import CallSettings, with_server
+from ticketstub.client.config import CallSettings
 from ticketstub.client.flows.candidates import MAX_RUNNING, Candidate, ConnectOptions, list_candidates, rank_candidates
 from ticketstub.client.flows.home import list_resources
-from ticketstub.client.flows.known_servers import ServerTokenSource, choose_server, find_known, forget_server, remember
-from ticketstub.client.flows.probe import get_server_name, look_up_name, make_server_error, probe, report_failure
+from ticketstub.client.flows.known_servers import choose_server, find_known, forget_server, make_settings, remember
+from ticketstub.client.flows.probe import (
+    get_server_name,
+    look_up_name,
+    make_route,
+    make_server_error,
+    probe,
+    report_failure,
+)
 from ticketstub.client.flows.request import (
     Detach,
     Finished,
@@ -42,12 +47,12 @@ from ticketstub.errors import (
     ServerUnreachable,
     Unreachable,
 )
-from ticketstub.messages import get_origin, split_url
+from ticketstub.messages import split_url
 from ticketstub.models import Resource
 from ticketstub.protocol.media_server import GetServerInformation
 from ticketstub.protocol.resource import GetResources
 from ticketstub.refusals import ServerError, Unauthorized
-from ticketstub.routes import AddressReport, ServerRoute
+from ticketstub.routes import AddressReport, RouteReason, ServerRoute
 
 HEAD_START = 0.3
 """Seconds that the remembered address has before any other is tried."""
@@ -311,17 +316,8 @@ class Race:
     def _make_route(self, winner: _Verified) -> ServerRoute:
         candidate, seconds = winner
         is_best = not any(each.order < candidate.order for each, _ in self._running.values())
-        return ServerRoute(
-            name=get_server_name(self._resource),
-            machine_identifier=self.identifier,
-            url=candidate.url,
-            address=candidate.address,
-            kind=candidate.kind,
-            family=candidate.family,
-            milliseconds=round(seconds * 1000, 1),
-            reason="remembered" if candidate.is_remembered else "best" if is_best else "first",
-            is_offline=self._is_offline,
-        )
+        reason: RouteReason = "remembered" if candidate.is_remembered else "best" if is_best else "first"
+        return make_route(candidate, self._resource, seconds, reason=reason, is_offline=self._is_offline)
 
     @property
     def identifier(self) -> str:
@@ -344,12 +340,6 @@ class Race:
         for candidate in self._waiting:
             self._reports.setdefault((candidate.url, candidate.address), candidate.report("not_tried", "no time left"))
         return make_server_error(self._resource, tuple(self._reports.values()))
-
-
-def make_settings(context: FlowContext, resource: Resource, route: ServerRoute) -> CallSettings:
-    """Return the settings for a media server at an address that has proved to be it."""
-    source = ServerTokenSource(context, resource, get_origin(route.url))
-    return replace(with_server(context.settings, route.url, source), route=route)
 
 
 def refresh(query: str, context: FlowContext) -> Flow[None]:

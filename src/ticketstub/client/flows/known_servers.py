@@ -11,13 +11,14 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from ticketstub.client.config import CallSettings
+from ticketstub.client.config import CallSettings, with_server
 from ticketstub.client.flows.home import list_resources
 from ticketstub.client.flows.request import Flow, FlowContext, RefusedToken
 from ticketstub.client.flows.session import get_stored_session
 from ticketstub.credentials.store import KnownServer
 from ticketstub.device import Device
 from ticketstub.errors import AmbiguousServer, ServerNotFound, sanitize_text
+from ticketstub.messages import get_origin
 from ticketstub.models import Resource
 from ticketstub.protocol.resource import GetResources
 from ticketstub.routes import ServerRoute
@@ -108,6 +109,12 @@ def _save(servers: tuple[KnownServer, ...], context: FlowContext) -> Flow[None]:
         yield from session.update(servers=servers)
     elif isinstance(token := context.settings.token, Token):
         context.known_servers[token] = servers
+
+
+def make_settings(context: FlowContext, resource: Resource, route: ServerRoute) -> CallSettings:
+    """Return the settings for a media server at an address that has proved to be it."""
+    source = ServerTokenSource(context, resource, get_origin(route.url))
+    return replace(with_server(context.settings, route.url, source), route=route)
 
 
 class ServerTokenSource:

@@ -17,7 +17,7 @@ from ticketstub.messages import Request, split_url
 from ticketstub.models import Resource
 from ticketstub.protocol.media_server import GetIdentity
 from ticketstub.refusals import Forbidden, Unauthorized
-from ticketstub.routes import AddressReport, Fate
+from ticketstub.routes import AddressReport, Fate, RouteReason, ServerRoute
 
 
 class WrongServer(PlexError):
@@ -54,6 +54,28 @@ def _check_own_name(host: str, port: int, deadline: float) -> Flow[None]:
     for each in cast("list[ResolvedAddress]", found):
         if (address := parse_ip(each.ip)) and is_never_dialled(address):
             raise NeverDialled(f"{host} leads to an address that is never dialled")
+
+
+def make_route(
+    candidate: Candidate,
+    resource: Resource,
+    seconds: float,
+    *,
+    reason: RouteReason = "first",
+    is_offline: bool = False,
+) -> ServerRoute:
+    """Return the route to a media server by an address that has proved to be it."""
+    return ServerRoute(
+        name=get_server_name(resource),
+        machine_identifier=resource.client_identifier or "",
+        url=candidate.url,
+        address=candidate.address,
+        kind=candidate.kind,
+        family=candidate.family,
+        milliseconds=round(seconds * 1000, 1),
+        reason=reason,
+        is_offline=is_offline,
+    )
 
 
 def look_up_name(host: str, port: int, deadline: float) -> Flow[list[str]]:

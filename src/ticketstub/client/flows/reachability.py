@@ -9,7 +9,6 @@ from typing import cast
 
 from msgspec.structs import replace
 
-from ticketstub.client.config import with_server
 from ticketstub.client.flows.candidates import (
     MAX_RUNNING,
     Candidate,
@@ -19,8 +18,8 @@ from ticketstub.client.flows.candidates import (
     rank_candidates,
 )
 from ticketstub.client.flows.home import list_resources
-from ticketstub.client.flows.known_servers import choose_server, find_known
-from ticketstub.client.flows.probe import look_up_name, probe, report_failure
+from ticketstub.client.flows.known_servers import choose_server, find_known, make_settings
+from ticketstub.client.flows.probe import look_up_name, make_route, probe, report_failure
 from ticketstub.client.flows.request import Finished, Flow, FlowContext, NextFinished, Start, run_blocking, send_call
 from ticketstub.dns import parse_ip, parse_plex_direct
 from ticketstub.errors import PlexError, Unreachable
@@ -75,9 +74,8 @@ def _measure_address(
         yield from probe(candidate, resource.client_identifier or "", context, deadline)
         seconds = context.clock.monotonic() - started
         if resource.access_token is not None:
-            settings = with_server(context.settings, candidate.url, resource.access_token)
-            check = context._replace(settings=settings).with_attempts(1, deadline)
-            yield from send_call(GetServerInformation(), check)
+            settings = make_settings(context, resource, make_route(candidate, resource, seconds))
+            yield from send_call(GetServerInformation(), context._replace(settings=settings).with_attempts(1, deadline))
         report = candidate.report("reachable", "it is this media server", seconds)
     except PlexError as error:
         report = report_failure(candidate, error, seconds)
