@@ -7,11 +7,12 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import client, flood, server, signing_in, testing
+from benchmarks import client, connect, flood, server, signing_in, testing
 from benchmarks.measure import Row
 
 GROUPS = {
     "client": client.rows,
+    "connect": connect.rows,
     "flood": flood.rows,
     "server": server.rows,
     "signing_in": signing_in.rows,
