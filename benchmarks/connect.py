@@ -1,8 +1,8 @@
 """What it costs to find a media server's address: with dead, wrong and remembered addresses, and until Ctrl-C works.
 
-Rule: the addresses are listeners of a local Plex on loopback; a dead one is a full backlog. The peers are python-plexapi's
-`connect()` and a plain race with aiohappyeyeballs, which checks no identity. Every client gets the list from plex.tv anew,
-except where it says that an address is remembered.
+Rule: the addresses are listeners of a local Plex on loopback; a dead one is a full backlog. The peers are
+python-plexapi's `connect()` and a plain race with aiohappyeyeballs, which checks no identity. Every client gets the
+list from plex.tv anew, except where it says that an address is remembered.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def _remembered() -> Iterator[Row]:
             start = time.perf_counter()
             sock = socket.create_connection(("127.0.0.1", parts.port or 0))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = http.client.HTTPSConnection(str(parts.hostname))
+            connection = http.client.HTTPSConnection(str(parts.hostname), context=context)
             connection.sock = context.wrap_socket(sock, server_hostname=parts.hostname)
             for path in ("/identity", "/"):
                 connection.request("GET", path, headers={"X-Plex-Token": _TOKEN} if path == "/" else {})
