@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from tests.local_plex.asking import ATTIC, MIRA, ask, get
 from tests.local_plex.small import small
+from ticketstub.dns import parse_plex_direct
 from ticketstub.local_plex.addresses.listener import MAX_RECORDED_BYTES, AddressListener
-from ticketstub.local_plex.addresses.names import PRIVATE_ANSWER, parse_plex_direct_name
+from ticketstub.local_plex.addresses.names import PRIVATE_ANSWER
 from ticketstub.local_plex.domain.media_servers import build_plex_direct_authority, derive_plex_direct_id
 from ticketstub.local_plex.world.schema import World, WorldError
 from ticketstub.testing import LocalPlexController, local_plex
@@ -278,7 +279,7 @@ def test_every_address_has_a_name_that_leads_to_it(ip: Any) -> None:
     name = build_plex_direct_authority(HASH, str(ip), 32400).rpartition(":")[0]
     assert not name.startswith("-")
     expected = getattr(ip, "ipv4_mapped", None) or ip
-    assert str(expected) == parse_plex_direct_name(name)
+    assert str(expected) == parse_plex_direct(name)
 
 
 def test_what_arrived_is_recorded_with_its_tokens(plex: LocalPlexController) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ticketstub.client.async_plex import AsyncPlex
     from ticketstub.client.config import AsyncClientOptions, ClientOptions
     from ticketstub.client.plex import Plex
+    from ticketstub.client.transports.base import AsyncTransport, Transport
     from ticketstub.client.transports.in_process import InProcessApp, Reachability
     from ticketstub.dns import ResolvedAddress
     from ticketstub.local_plex.addresses.listener import AddressListener
@@ -172,7 +173,10 @@ class LocalPlexController(ControlCommands):
         """Return a client's TLS context that trusts `authority`, and no other one."""
         import ssl  # loaded only when used
 
-        return ssl.create_default_context(cadata=self.authority)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if self.authority:
+            context.load_verify_locations(cadata=self.authority)
+        return context
 
     def resolve(self, host: str, port: int) -> list[ResolvedAddress]:
         """Look up a name as the world says (`dns` of an address): a `ticketstub.dns.Resolver`.
@@ -270,7 +274,7 @@ class LocalPlexController(ControlCommands):
         signed_in: bool = True,
         **options: Unpack[ClientOptions],
     ) -> Plex:
-        """Return a client that reaches this local Plex without sockets.
+        """Return a client that reaches this local Plex without sockets, but for `addresses`.
 
         Args:
             account: the account to sign in; by default the world's first one.
@@ -278,14 +282,8 @@ class LocalPlexController(ControlCommands):
             options: arguments of the constructor; a `transport` replaces the in-process one.
         """
         from ticketstub.client.plex import Plex  # the server alone needs no client
-        from ticketstub.client.transports.in_process import InProcessTransport  # likewise
 
-        options = {
-            "device": DEVICE,
-            "plex_tv": self.url,
-            "transport": InProcessTransport(self.create_in_process_app()),
-            **options,
-        }
+        options = {"device": DEVICE, "plex_tv": self.url, "transport": self._create_transport(), **options}
         return Plex(token=self.token_for(account) if signed_in else None, **options)
 
     def async_client(
@@ -297,15 +295,37 @@ class LocalPlexController(ControlCommands):
     ) -> AsyncPlex:
         """Return an `AsyncPlex`; see `client`."""
         from ticketstub.client.async_plex import AsyncPlex  # as above
+
+        options = {"device": DEVICE, "plex_tv": self.url, "transport": self._create_async_transport(), **options}
+        return AsyncPlex(token=self.token_for(account) if signed_in else None, **options)
+
+    def _create_transport(self) -> Transport:
+        from ticketstub.client.transports.in_process import InProcessTransport  # likewise
+
+        in_process = InProcessTransport(self.create_in_process_app())
+        if not self.addresses:
+            return in_process
+        from ticketstub.client.transports.http1 import StandardTransport  # only for addresses with listeners
+        from ticketstub.testing.address_transports import AddressTransport  # likewise
+
+        sockets = StandardTransport(
+            resolver=self.resolve, find_proxy=lambda _origin: None, ssl_context=self.create_ssl_context()
+        )
+        return AddressTransport(in_process, sockets, (address.port for address in self.addresses))
+
+    def _create_async_transport(self) -> AsyncTransport:
         from ticketstub.client.transports.in_process import AsyncInProcessTransport  # likewise
 
-        options = {
-            "device": DEVICE,
-            "plex_tv": self.url,
-            "transport": AsyncInProcessTransport(self.create_in_process_app()),
-            **options,
-        }
-        return AsyncPlex(token=self.token_for(account) if signed_in else None, **options)
+        in_process = AsyncInProcessTransport(self.create_in_process_app())
+        if not self.addresses:
+            return in_process
+        from ticketstub.client.transports.aiohttp import AiohttpTransport  # as above
+        from ticketstub.testing.address_transports import AsyncAddressTransport  # likewise
+
+        sockets = AiohttpTransport(
+            resolver=self.resolve, find_proxy=lambda _origin: None, ssl_context=self.create_ssl_context()
+        )
+        return AsyncAddressTransport(in_process, sockets, (address.port for address in self.addresses))
 
     def create_in_process_app(self) -> InProcessApp:
         """Return the app to which the in-process transports send their requests."""

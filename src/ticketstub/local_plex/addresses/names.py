@@ -6,20 +6,17 @@ for that address. No other name is looked up, so that nothing leaves this machin
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ticketstub.dns import ResolvedAddress, is_loopback, parse_ip
+from ticketstub.dns import ResolvedAddress, is_loopback, parse_plex_direct
 
 if TYPE_CHECKING:
     from ticketstub.local_plex.addresses.listener import AddressListener
 
 PRIVATE_ANSWER = "192.168.255.254"
 """The address that a router puts in place of one that its rebinding protection removes."""
-
-_NAME = re.compile(r"([0-9a-f-]+)\.[0-9a-f]{32}\.plex\.direct")
 
 
 def find_listener(listeners: Iterable[AddressListener], host: str, port: int) -> AddressListener | None:
@@ -44,19 +41,10 @@ def resolve_name(listeners: Iterable[AddressListener], host: str, port: int) -> 
     dns = listener.dns if listener is not None else "answers"
     if listener is not None and dns == "lies" and listener.impostor is not None:
         return [_build_answer(listener.impostor.host, listener.impostor.port)]
-    ip = parse_plex_direct_name(normalized) or ("127.0.0.1" if is_loopback(normalized) else None)
+    ip = parse_plex_direct(normalized) or ("127.0.0.1" if is_loopback(normalized) else None)
     if ip is None or dns == "fails":
         raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
     return [_build_answer(PRIVATE_ANSWER if dns == "private" else ip, port)]
-
-
-def parse_plex_direct_name(host: str) -> str | None:
-    """Return the address that is written in a name below plex.direct; `None` for any other name."""
-    match = _NAME.fullmatch(host)
-    address = None
-    if match is not None:
-        address = parse_ip(match[1].replace("-", ".")) or parse_ip(match[1].replace("-", ":"))
-    return str(address) if address is not None else None
 
 
 def _build_answer(ip: str, port: int) -> ResolvedAddress:
