@@ -79,7 +79,7 @@ docs: $(docs_stamp) $(project)
 	@echo 'The site is build/docs/index.html.'
 
 pictures: $(docs_stamp) $(project)
-	@$(bin)/python scripts/make_pictures.py $(args)
+	@$(bin)/python -m scripts.make_pictures $(args)
 
 setup: $(stamp) $(project)
 

@@ -34,6 +34,7 @@ LONG = (
     "e2e",
     "stateful",
     "docs/test_as_read.py",
+    "docs/test_pictures.py",
     "docs/test_site.py",
     "docs/test_testing_examples.py",
     "cli/test_completion.py",
