@@ -178,7 +178,7 @@ class AccountHandle:
             owner: the id of the account that owns the server.
             options: how to make the call (see `Options`).
         """
-        from ticketstub.client.flows.home import can_reach
+        from ticketstub.client.flows.membership import can_reach
         from ticketstub.protocol.resource import GetResources
 
         resources = self._client.send(GetResources(), **options)

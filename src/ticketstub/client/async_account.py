@@ -180,7 +180,7 @@ class AsyncAccountHandle:
             owner: the id of the account that owns the server.
             options: how to make the call (see `Options`).
         """
-        from ticketstub.client.flows.home import can_reach
+        from ticketstub.client.flows.membership import can_reach
         from ticketstub.protocol.resource import GetResources
 
         resources = await self._client.send(GetResources(), **options)

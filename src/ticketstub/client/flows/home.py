@@ -6,7 +6,7 @@ token to use instead (observed).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -143,16 +143,3 @@ def _with_token(resource: Resource, token: Token | None) -> Resource:
     changed = msgspec.structs.replace(resource, access_token=token)
     vars(changed).update(vars(resource))  # its problems
     return changed
-
-
-def can_reach(
-    account: Account, resources: Iterable[Resource], server: str, *, owned: bool | None, owner: int | None
-) -> bool:
-    """Tell whether the resources include this media server, with this owner."""
-    return any(
-        resource.is_media_server
-        and server in (resource.client_identifier, resource.name)
-        and owned in (None, bool(resource.owned))
-        and owner in (None, account.id if resource.owned and resource.owner_id is None else resource.owner_id)
-        for resource in resources
-    )

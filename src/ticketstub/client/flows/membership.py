@@ -1,4 +1,4 @@
-"""Membership: in which role an account may use one media server.
+"""Membership: whether an account can reach a media server, and in which role.
 
 Rule: a role is given only for the server's identifier and its owner's id together, and only if plex.tv says everything
 that the role depends on. What is missing or contradictory gives the role with fewer rights, or none.
@@ -9,6 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ticketstub.models import Account, Resource, Role
+
+
+def can_reach(
+    account: Account, resources: Iterable[Resource], server: str, *, owned: bool | None, owner: int | None
+) -> bool:
+    """Tell whether the resources include this media server, with this owner."""
+    return any(
+        resource.is_media_server
+        and server in (resource.client_identifier, resource.name)
+        and owned in (None, bool(resource.owned))
+        and owner in (None, account.id if resource.owned and resource.owner_id is None else resource.owner_id)
+        for resource in resources
+    )
 
 
 def determine_role(account: Account, resources: Iterable[Resource], server: str, owner: int) -> Role | None:
