@@ -15,7 +15,8 @@ from tests.client.flows.stepping import HERE
 from tests.client.flows.walking import NOW, OPAQUE, RESET, UNAUTHORIZED, USER, Walker, error, ok
 from tests.tables import every
 from ticketstub.client.config import CallSettings, Retry
-from ticketstub.client.flows.membership import can_reach, get_media_server_token, list_resources, switch_home_user
+from ticketstub.client.flows.home import get_media_server_token, list_resources, switch_home_user
+from ticketstub.client.flows.membership import can_reach
 from ticketstub.client.flows.session import StoredSession, sign_out
 from ticketstub.credentials import Credential, MemoryStore
 from ticketstub.errors import MalformedReply, SignInFailed, Unreachable
