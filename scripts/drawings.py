@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-MARGIN, COLUMN, ROW, HEAD = 16, 290, 38, 34
+MARGIN, ROW, HEAD = 16, 38, 34
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,8 @@ def draw_terminal(command: str, output: str, theme: Theme, *, width: int) -> str
 
 def draw_sequence(columns: tuple[str, ...], steps: tuple[Step, ...], theme: Theme) -> str:
     """Draw who sends what to whom, from top to bottom."""
-    middle = [MARGIN + COLUMN // 2 + COLUMN * number for number in range(len(columns))]
+    wide = 290 if len(columns) <= 3 else 230
+    middle = [MARGIN + wide // 2 + wide * number for number in range(len(columns))]
     height = MARGIN * 2 + HEAD + ROW * (len(steps) + 1)
     parts: list[str] = []
     for x, name in zip(middle, columns, strict=True):
@@ -119,7 +120,7 @@ def draw_sequence(columns: tuple[str, ...], steps: tuple[Step, ...], theme: Them
             f'<line class="{kind}" x1="{start}" y1="{y}" x2="{tip}" y2="{y}" marker-end="url(#tip)"/>',
             _text((start + end) // 2, y - 7, step.text, "quiet" if step.is_reply else "said"),
         ]
-    return _svg(MARGIN * 2 + COLUMN * len(columns), height, parts, theme)
+    return _svg(MARGIN * 2 + wide * len(columns), height, parts, theme)
 
 
 class Layer(NamedTuple):

@@ -29,9 +29,12 @@ from ticketstub import Device, Plex
 from ticketstub.calls import (
     CreatePin,
     ExchangeDeviceJwt,
+    GetIdentity,
     GetNonce,
     GetPin,
     GetPublishedKeys,
+    GetResources,
+    GetServerInformation,
     GetTokenDetails,
     LinkPin,
     PostUsersSignInData,
@@ -210,6 +213,19 @@ SEQUENCES: dict[str, tuple[tuple[str, ...], tuple[Step, ...]]] = {
             Step(0, 1, _say(GetNonce)),
             Step(0, 1, _say(ExchangeDeviceJwt, ", signed")),
             Step(1, 0, "200: a new JWT, for seven days", is_reply=True),
+        ),
+    ),
+    "connect": (
+        ("your program", "plex.tv", "another address", "an address of Attic"),
+        (
+            Step(0, 1, _say(GetResources)),
+            Step(1, 0, "200: addresses, its token", is_reply=True),
+            Step(0, 2, _say(GetIdentity, ", without a token")),
+            Step(0, 3, _say(GetIdentity, ", without a token")),
+            Step(2, 0, "nothing, or another server's identifier", is_reply=True),
+            Step(3, 0, "200: Attic's identifier", is_reply=True),
+            Step(0, 3, _say(GetServerInformation, ", with Attic's token")),
+            Step(3, 0, "200", is_reply=True),
         ),
     ),
 }

@@ -76,11 +76,25 @@ def test_a_drawn_sign_in_sends_what_is_drawn(name: str, local_plex: LocalPlexCon
         local_plex.advance(days=8)
         plex.ping()
     plex.close()
+    assert drawn(name) == [each for each in sent(local_plex) if each != "GET /api/v2/ping"]
+
+
+def test_the_drawn_connect_sends_what_is_drawn(local_plex: LocalPlexController) -> None:
+    """The requests of a real `connect` are those of its drawing."""
+    local_plex.client().connect("Attic").close()
+    assert list(dict.fromkeys(drawn("connect"))) == sent(local_plex)
+
+
+def drawn(name: str) -> list[str]:
+    """Return the requests of a program as a drawing has them."""
     columns, steps = SEQUENCES[name]
     own = columns.index("your program")
-    drawn = [step.text.partition(",")[0] for step in steps if step.source == own and re.match(r"[A-Z]+ /", step.text)]
-    sent = [f"{request.method} {re.sub(r'/[0-9]+$', '/{id}', request.path)}" for request in local_plex.requests]
-    assert drawn == [each for each in sent if each != "GET /api/v2/ping"]
+    return [step.text.partition(",")[0] for step in steps if step.source == own and re.match(r"[A-Z]+ /", step.text)]
+
+
+def sent(local_plex: LocalPlexController) -> list[str]:
+    """Return the requests that a local Plex received."""
+    return [f"{request.method} {re.sub(r'/[0-9]+$', '/{id}', request.path)}" for request in local_plex.requests]
 
 
 def test_the_drawn_parts_exist() -> None:
