@@ -116,6 +116,7 @@ GET    /playlists               401   401    200       200    200       200     
 GET    /hubs/search             401   401    200       200    200       200     200
 GET    /search                  401   401    200       200    200       200     200
 GET    /clients                 401   401    200       200    200       200     200
+GET    /:/websockets/notifications 401 401 400      400    400       400     400
 POST   /security/token          401   401    200       200    200       200     200
 GET    /security/resources      401   401    200       200    403       403     200
 GET    /accounts                401   401    200       200    403       403     200

@@ -74,6 +74,7 @@ class InPython:
             "accounts": lambda: plex.add_account(rest.pop("username"), **rest),
             "shares": lambda: plex.share(rest["media_server"], rest["account"]),
             "shares/end": lambda: plex.unshare(rest["media_server"], rest["account"]),
+            "notifications": lambda: {"sockets": plex.notify(rest.pop("media_server"), rest.pop("kind"), **rest)},
             "refusals": lambda: plex.refuse_next(rest.pop("call"), **rest),
             "answers": lambda: plex.answer_next(rest.pop("call"), **rest),
             "delays": lambda: plex.delay(rest.pop("call"), rest.pop("seconds"), **rest),

@@ -318,6 +318,7 @@ class LocalPlex(Listeners):
         settings, controller, app = self._settings, self._controller, await self._create_app(instance)
         keep_alive = {server.port: settings.media_server_keep_alive_seconds for server in self.media_servers}
         server = self._server = HttpServer(app, settings, keep_alive, self._tls_context)
+        app.open_websocket = server.open_websocket
         if controller is not None:
             controller.attach_server(server, self.host, (self.port, *self.more_ports), self.addresses)
         for listener in listeners:

@@ -217,7 +217,7 @@ class LocalPlexController(ControlCommands):
     def requests(self) -> RequestLog:
         """The received requests, oldest first, with secrets masked.
 
-        For example `requests[-1].status`, or `requests.of("POST /api/v2/pins")`.
+        For example `requests[-1].status`, or `requests.filter("POST /api/v2/pins")`.
         """
         return self.controller.requests
 

@@ -21,8 +21,10 @@ from ticketstub.local_plex.api.media_server_calls import (
     get_server_information,
     require_owner,
 )
+from ticketstub.local_plex.api.notifications import DEFAULT_FILTERS
+from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.http.router import Route
-from ticketstub.protocol.call import Call, HttpSpec, ReplyCodec
+from ticketstub.protocol.call import Call, HttpSpec, NoContentCall, ReplyCodec
 from ticketstub.protocol.codec import to_builtins, write_document
 from ticketstub.protocol.media_server import GetServerInformation
 
@@ -134,6 +136,21 @@ class GetPreferences(Call[JsonObject], frozen=True, kw_only=True):
     http = HttpSpec("GET", "/:/prefs", "preferences", base="server", mark="observed", reply=LIST_REPLY)
 
 
+class GetNotifications(NoContentCall, frozen=True, kw_only=True):
+    """Open a WebSocket for a media server's notifications: `GET /:/websockets/notifications`, 101 (observed).
+
+    Each notification is a text with a JSON object, whose `NotificationContainer` has its `type`, `size` and items
+    (observed). Whether guests get notifications is not known.
+
+    Args:
+        filters: the types to send, separated by commas; after a `-`, the types not to send (documented).
+    """
+
+    http = HttpSpec("GET", "/:/websockets/notifications", "notifications", base="server", mark="observed", status=101)
+
+    filters: str = DEFAULT_FILTERS
+
+
 async def get_library(context: ServerContext, _call: GetLibrary) -> JsonObject:
     """Return the root, with its first two attributes and its directories as observed."""
     directories = {
@@ -226,6 +243,11 @@ async def list_preferences(context: ServerContext, _call: GetPreferences) -> Jso
     return {"size": 1, "Setting": [name]}
 
 
+async def open_notifications(context: ServerContext, _call: GetNotifications) -> OutgoingResponse:
+    """Open a WebSocket; raises `BadRequest` if the request is no handshake, and `ServerError` if too many are open."""
+    return context.server.notifications.answer(context.request)
+
+
 def _describe_media_tags(context: ServerContext) -> JsonObject:
     return {
         "identifier": _LIBRARY_IDENTIFIER,
@@ -248,3 +270,6 @@ CONTENT_ROUTES: list[Route[MediaServer, Principal]] = [
     Route(GetPreferences, list_preferences, authorize=require_owner),
 ]
 """What the world's `replies` or `upstream` may replace."""
+
+NOTIFICATIONS_ROUTE: Route[MediaServer, Principal] = Route(GetNotifications, open_notifications)
+"""The WebSocket, which is always the local Plex's own."""

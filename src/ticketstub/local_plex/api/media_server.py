@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from ticketstub.local_plex.api import library
 from ticketstub.local_plex.api import media_server_calls as handlers
 from ticketstub.local_plex.api.media_server_calls import MediaServer, Principal, ServerContext
+from ticketstub.local_plex.api.notifications import NotificationSockets
 from ticketstub.local_plex.api.principal import BUSY_ERRORS, find_token
 from ticketstub.local_plex.domain.device_keys import is_jwt_shaped
 from ticketstub.local_plex.domain.instance import Instance
@@ -37,7 +38,9 @@ class NoAnswer(OutgoingResponse):
     """A page on which a fallback says that it has no answer; the local Plex's own answer goes before it."""
 
 
-ROUTES: Router[MediaServer, Principal] = Router([*handlers.ROUTES, *library.CONTENT_ROUTES])
+ROUTES: Router[MediaServer, Principal] = Router(
+    [*handlers.ROUTES, *library.CONTENT_ROUTES, library.NOTIFICATIONS_ROUTE]
+)
 """A media server's calls."""
 
 _PUBLIC_ROUTES = frozenset((route.method, route.path_template) for route in handlers.ROUTES if not route.needs_token)
@@ -65,6 +68,7 @@ class MediaServerSite(MediaServer):
         documents: Mapping[str, Callable[[], OutgoingResponse]] | None = None,
     ) -> None:
         super().__init__(row, instance)
+        self.notifications = NotificationSockets(instance, self._authenticate)
         self._fallback = fallback
         self._documents = documents or {}
         self.default_format = Format(instance.quirks.default_format)

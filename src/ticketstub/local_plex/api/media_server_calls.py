@@ -16,6 +16,7 @@ from functools import partial
 import msgspec
 from msgspec.structs import replace
 
+from ticketstub.local_plex.api.notifications import NotificationSockets
 from ticketstub.local_plex.domain import media_servers
 from ticketstub.local_plex.domain.claims import redeem_claim
 from ticketstub.local_plex.domain.instance import Instance
@@ -58,7 +59,12 @@ class MediaServer:
     Args:
         row: the store's row at the start; the owner may change, see `get_owner_id`.
         instance: the local Plex.
+
+    Attributes:
+        notifications: its open WebSockets.
     """
+
+    notifications: NotificationSockets
 
     def __init__(self, row: MediaServerRow, instance: Instance) -> None:
         self.row = row

@@ -7,12 +7,13 @@ id, and is by default the world's first. A media server is named by its name or 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from ticketstub.local_plex.api.notifications import NOTIFICATION_MEMBERS
 from ticketstub.local_plex.control.declaration import COMMANDS, PREFIX, CommandSet, HasCode, HasId, HasUrl, command
 from ticketstub.local_plex.control.faults import CallPattern, CallRule, Chaos
 from ticketstub.local_plex.control.recorder import Recorded
@@ -225,6 +226,25 @@ class ControlCommands(CommandSet):
         server, row = await self._find_media_server(media_server), await self._find_account(account)
         if not await self._instance.store.shares.unshare(row.id, server.machine_identifier, self._instance.now()):
             raise LookupError("this media server is not shared with this account")
+
+    @command("POST", "/notifications", result_name="sockets")
+    async def notify(
+        self, media_server: str, kind: str, items: Sequence[Mapping[str, object]], *, member: str | None = None
+    ) -> int:
+        """Send a notification to the open WebSockets of a media server, and return how many got it.
+
+        Args:
+            media_server: its name or machine identifier.
+            kind: the notification's type, such as `playing`, `timeline` or `activity`.
+            items: what happened, such as `[{"sessionKey": "1", "state": "playing"}]`.
+            member: the member that holds the items; by default the one that Plex uses for this type.
+        """
+        row, name = await self._find_media_server(media_server), member or NOTIFICATION_MEMBERS.get(kind)
+        if name is None:
+            raise ValueError(f"give the member for this kind; known ones are {', '.join(NOTIFICATION_MEMBERS)}")
+        if name in {"type", "size"}:
+            raise ValueError("type and size are members of every notification: choose another one for the items")
+        return await self.controller.find_media_server(row.machine_identifier).notifications.send(kind, items, name)
 
     @command("POST", "/refusals")
     async def refuse_next(

@@ -160,8 +160,14 @@ class Controller:
             server.transient_tokens.revoke(token, self.instance.now()) for server in self._media_servers.values()
         )
 
+    def find_media_server(self, machine_identifier: str) -> MediaServerSite:
+        """Return a running media server by its identifier."""
+        return next(each for each in self._media_servers.values() if each.row.machine_identifier == machine_identifier)
+
     async def reset(self) -> None:
         """Restore the state at the start."""
+        for server in self._media_servers.values():
+            server.notifications.close("the server was reset")
         await self.instance.cancel_background_tasks()
         await self.ports.bring_up()
         for address in self.addresses:

@@ -18,10 +18,10 @@ from time import perf_counter, time
 from typing import Protocol
 
 from ticketstub.local_plex.http.request import ClientDisconnected, IncomingRequest, Receive, Scope, Send
-from ticketstub.local_plex.http.response import OutgoingResponse
+from ticketstub.local_plex.http.response import OutgoingResponse, WebSocketResponse
 from ticketstub.local_plex.settings import Settings
 from ticketstub.protocol.codec import Format
-from ticketstub.refusals import Refusal, ServerError
+from ticketstub.refusals import BadRequest, Refusal, ServerError
 
 OnAnswer = Callable[[str, str, int, float, str], None]
 """Called for each reply with method, path of the route (`-` if there is none), status, milliseconds, request id."""
@@ -76,6 +76,8 @@ class App:
         start = str(uuid.uuid4())[:24]
         self._request_ids = (f"{start}{number:012x}" for number in itertools.count(1))
         self._clock = clock
+        self.open_websocket: Callable[[Scope, WebSocketResponse], bool] = lambda _scope, _response: False
+        """Gives a WebSocket the connection of its request, if that can be had; the HTTP server does."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; see the ASGI specification."""
@@ -88,6 +90,11 @@ class App:
             answer = await self._answer_safely(site, request, scope, receive)
         except ClientDisconnected:
             return
+        if isinstance(answer, WebSocketResponse):
+            if self.open_websocket(scope, answer):
+                self._report(request, answer.status, started_at, next(self._request_ids))
+                return
+            answer = site.write_refusal(BadRequest(), request)
         await self._send(answer, request, site, started_at, send)
 
     async def _answer_safely(
@@ -131,9 +138,12 @@ class App:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if request.is_head else answer.body})
+        self._report(request, answer.status, started_at, request_id)
+
+    def _report(self, request: IncomingRequest, status: int, started_at: float, request_id: str) -> None:
         if self._on_answer is not None:
             method, milliseconds = "HEAD" if request.is_head else request.method, (perf_counter() - started_at) * 1000
-            self._on_answer(method, request.path_template, answer.status, milliseconds, request_id)
+            self._on_answer(method, request.path_template, status, milliseconds, request_id)
 
 
 @lru_cache(maxsize=2)

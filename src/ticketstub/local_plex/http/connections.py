@@ -3,8 +3,9 @@
 Rule: the head of a request has a limit in bytes and in seconds, and an idle connection is closed. A refusal here has no
 body, because the format of the request is not known yet. The number of queued requests on a connection is limited, and
 a client must read its replies; otherwise the connection is closed. The library neither logs requests nor trusts
-forwarded fields. An offer to upgrade the protocol is ignored: Java's HTTP library sends one (`Upgrade: h2c`) with every
-request, and the parser would treat what follows, such as a form, as that protocol.
+forwarded fields. An offer to upgrade the protocol is hidden from the parser: Java's HTTP library sends one
+(`Upgrade: h2c`) with every request, and the parser would treat what follows, such as a form, as that protocol. The
+application decides about a WebSocket, which then has the connection.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from ticketstub.local_plex.http.request import Scope
+from ticketstub.local_plex.http.request import OFFER_FIELD, Scope
 from ticketstub.local_plex.http.response import LOCAL_PLEX_HEADER
 from ticketstub.local_plex.settings import Settings
+
+if TYPE_CHECKING:
+    from ticketstub.local_plex.http.websocket import WebSocket
 
 Application = Callable[..., Awaitable[None]]
 """An ASGI application; the library's type is narrower than the specification."""
@@ -81,6 +86,7 @@ class HttpConnection(HttpToolsProtocol):
         self._head_bytes = self._piece_bytes = 0
         self._checked_cycle: object = None
         self._unread_bytes = 0
+        self._socket: WebSocket | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base has it
         """Start, with the idle time of this port."""
@@ -92,14 +98,36 @@ class HttpConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the timer."""
         self._cancel_head_timer()
+        if self._socket is not None:
+            self._socket.handle_connection_end()
         super().connection_lost(exc)
 
     def close_gracefully(self) -> None:
-        """Close after the current reply; at once if the connection is idle or a body is incomplete."""
-        if self._in_body:
+        """Close after the current reply; at once if the connection is idle or a body is incomplete.
+
+        A WebSocket is closed with a code.
+        """
+        if self._socket is not None:
+            from ticketstub.local_plex.http.websocket import GOING_AWAY  # loaded when needed
+
+            self._socket.close(GOING_AWAY, "the server stops")
+        elif self._in_body:
             self.transport.abort()
         else:
             self.shutdown()
+
+    def cut(self) -> None:
+        """Abort the connection; a WebSocket is closed with a code."""
+        if self._socket is not None:
+            self.close_gracefully()
+        else:
+            self.transport.abort()
+
+    def start_websocket(self, socket: WebSocket) -> None:
+        """Hand the connection over to a WebSocket, which answers the current request."""
+        self.cycle.disconnected = True  # the library sends nothing for this request
+        self._socket = socket
+        socket.start(self.transport)
 
     def close_if_serving(self, scope: Scope) -> None:
         """Close this connection if the request came on it: after pending data, or with a reset if nothing was sent."""
@@ -133,6 +161,9 @@ class HttpConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse piece by piece, and limit the size of an incomplete head; the application limits complete ones."""
+        if self._socket is not None:
+            self._socket.receive(data)
+            return
         for piece in _split_pieces(data):
             self._piece_bytes = len(piece)
             super().data_received(piece if self._in_body else _mask_upgrade(piece))
@@ -197,4 +228,4 @@ def _mask_upgrade(data: bytes) -> bytes:
     if b"pgrade" not in data and b"PGRADE" not in data:
         return data
     head, end, body = data.partition(b"\r\n\r\n")
-    return _UPGRADE_FIELD.sub(b"x-offer", head) + end + body
+    return _UPGRADE_FIELD.sub(OFFER_FIELD, head) + end + body

@@ -34,6 +34,8 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 PLEX_TV_URL = "https://plex.tv"
+OFFER_FIELD = b"x-offer"
+"""The name that connections give to the field Upgrade, so that the parser does not switch to another protocol."""
 FORM_TYPE = b"application/x-www-form-urlencoded"
 
 _BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})").search

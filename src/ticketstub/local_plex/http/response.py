@@ -7,8 +7,14 @@ that it does not come from Plex. The server adds that field, because it also ans
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from ticketstub.local_plex.http.request import Headers
 from ticketstub.protocol.codec import Format
+
+if TYPE_CHECKING:
+    from ticketstub.local_plex.http.websocket import WebSocket
 
 LOCAL_PLEX_HEADER = ("X-Ticketstub", "local")
 
@@ -67,3 +73,19 @@ class OutgoingResponse:
         self.headers = headers
         self.body = body
         self.closes_connection = closes_connection
+
+
+class WebSocketResponse(OutgoingResponse):
+    """The response that opens a WebSocket (101). Only a connection can send it, because it changes its protocol.
+
+    Attributes:
+        socket: the WebSocket.
+        on_start: called once the WebSocket has its connection.
+    """
+
+    __slots__ = ("on_start", "socket")
+
+    def __init__(self, socket: WebSocket, on_start: Callable[[], None]) -> None:
+        super().__init__(101, [], b"")
+        self.socket = socket
+        self.on_start = on_start

@@ -23,6 +23,7 @@ from uvicorn.server import ServerState
 
 from ticketstub.local_plex.http.connections import BACKLOG, Application, HttpConnection, build_uvicorn_config
 from ticketstub.local_plex.http.request import Scope
+from ticketstub.local_plex.http.response import WebSocketResponse
 from ticketstub.local_plex.settings import Settings
 
 # With 1, new clients would wait for many rounds of a busy loop; without a limit, its rounds would take long.
@@ -252,10 +253,12 @@ class HttpServer:
         """Stop listening on a port and abort its connections."""
         self.acceptor.close(port)
         for connection in self._list_connections_on(port):
-            connection.transport.abort()
+            connection.cut()
         deadline = time.monotonic() + _CUT_TIMEOUT
         while self._list_connections_on(port) and time.monotonic() < deadline:  # noqa: ASYNC110  # there is no event for it
             await asyncio.sleep(0.001)
+        for connection in self._list_connections_on(port):
+            connection.transport.abort()
         await asyncio.sleep(0)
 
     async def close(self) -> None:
@@ -278,6 +281,15 @@ class HttpServer:
         """Close the connection of a request, after its pending data is sent."""
         for connection in self._list_connections():
             connection.close_if_serving(scope)
+
+    def open_websocket(self, scope: Scope, response: WebSocketResponse) -> bool:
+        """Give a WebSocket the connection of its request; return whether that still has it for itself."""
+        for connection in self._list_connections():
+            if connection.scope is scope:
+                connection.start_websocket(response.socket)
+                response.on_start()
+                return True
+        return False
 
     def _list_connections_on(self, port: int) -> list[HttpConnection]:
         return [each for each in self._list_connections() if each.server is not None and each.server[1] == port]
