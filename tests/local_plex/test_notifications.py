@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,7 +33,7 @@ PLAYING = [{"sessionKey": "29", "ratingKey": "144504", "viewOffset": 154000, "st
 
 
 @contextmanager
-def listening(url: str, token: str | None = MIRA, query: str = "", **headers: str) -> Iterator[ClientConnection]:
+def listening(url: str, token: str | None = MIRA, query: str = "", **headers: str) -> Generator[ClientConnection]:
     """Open the WebSocket, with the token in the header."""
     fields = headers | ({"X-Plex-Token": token} if token else {})
     with connect(f"{url.replace('http', 'ws', 1)}{PATH}{query}", additional_headers=fields, proxy=None) as opened:
@@ -243,7 +243,7 @@ def test_the_end_of_the_local_plex_closes_it() -> None:
 
 
 @contextmanager
-def _raw(url: str) -> Iterator[socket.socket]:
+def _raw(url: str) -> Generator[socket.socket]:
     """Open the WebSocket on a bare socket, which answers nothing."""
     address = urlsplit(url)
     fields = "".join(f"{name}: {text}\r\n" for name, text in (HANDSHAKE | {"X-Plex-Token": MIRA}).items())

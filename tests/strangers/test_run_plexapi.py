@@ -207,6 +207,42 @@ def test_server(plexapi: Unpointed) -> None:
         assert "result" in plexapi.ask(call, **attic), call
 
 
+@pytest.mark.parametrize("https", [False, True], ids=["http", "https"])
+def test_what_programs_ask_first(plexapi: Unpointed, https: bool) -> None:
+    """`library.sections()`, `sessions()`, `playlists()`, `search()` and more of an empty server, by http and https."""
+    attic = {"server": plexapi.address("Attic", MIRA, https=https), "token": MIRA}
+    assert {"title": "Plex Library", "sections": []} == plexapi.result("server_library", **attic)
+    assert {"sessions": 0} == plexapi.result("server_sessions", **attic)
+    assert {"playlists": 0} == plexapi.result("server_playlists", **attic)
+    assert {"items": 0} == plexapi.result("server_search", text="dune", **attic)
+    assert {"activities": 0} == plexapi.result("server_activities", **attic)
+    assert "BackupDatabase" in plexapi.result("server_butler", **attic)["tasks"]
+    assert {"name": "Attic"} == plexapi.result("server_settings", **attic)
+
+
+def test_a_friend_asks_for_the_library_only(plexapi: Unpointed) -> None:
+    """A friend's `library.sections()` works; `sessions()` is for the owner."""
+    attic = {"server": plexapi.address("Attic", MIRA, https=False), "token": TOM_ON_ATTIC}
+    assert [] == plexapi.result("server_library", **attic)["sections"]
+    assert "(403)" in plexapi.ask("server_sessions", **attic)["message"]
+
+
+@pytest.mark.parametrize("https", [False, True], ids=["http", "https"])
+def test_listens(plexapi: Unpointed, https: bool) -> None:
+    """`startAlertListener()`: what the tester sends reaches the callback; a revoked token ends its WebSocket."""
+    given = plexapi.by_hand("tokens", account="mira_quill")["token"]
+    attic = {"server": plexapi.address("Attic", MIRA, https=https), "token": given}
+    assert plexapi.result("server_listen", **attic)["open"]
+    items = [{"sessionKey": "29", "ratingKey": "144504", "viewOffset": 154000, "state": "playing"}]
+    sent = plexapi.by_hand("notifications", media_server="Attic", kind="playing", items=items)
+    assert {"sockets": 1} == sent
+    heard = plexapi.result("server_heard", **attic)["heard"]
+    assert {"type": "playing", "size": 1, "PlaySessionStateNotification": items} == heard
+    plexapi.by_hand("tokens/revoke", token=given)
+    told = plexapi.result("server_heard", server=attic["server"], token=MIRA)["heard"]
+    assert "the token is no longer valid" in told
+
+
 def test_server_as_another_user(plexapi: Unpointed) -> None:
     """`switchUser()` opens a server with the token that its owner shares with a user."""
     attic = plexapi.address("Attic", MIRA, https=False)

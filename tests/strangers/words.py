@@ -77,6 +77,15 @@ OPERATIONS = {
     "server_clients": "list a server's clients",
     "server_devices": "list a server's devices",
     "server_statistics": "ask a server for its statistics",
+    "server_library": "list a server's libraries",
+    "server_sessions": "list what a server plays",
+    "server_playlists": "list a server's playlists",
+    "server_search": "search a server",
+    "server_activities": "list a server's activities",
+    "server_butler": "list a server's maintenance tasks",
+    "server_settings": "list a server's settings",
+    "server_listen": "listen to a server's notifications",
+    "server_heard": "receive a server's notifications",
 }
 
 OPERATIONS_OF = {

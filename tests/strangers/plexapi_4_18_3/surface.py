@@ -3,6 +3,9 @@
 Each operation is a function of the request and of what it is about: an account, or a media server.
 """
 
+import queue
+import time
+
 from plexapi.myplex import MyPlexAccount
 
 
@@ -186,10 +189,57 @@ def server_claim(ask, plex):
     return {"username": found.username, "state": found.signInState, "claimed": plex.identity().claimed}
 
 
+def server_library(ask, plex):
+    return {"title": plex.library.title1, "sections": [one.title for one in plex.library.sections()]}
+
+
+def server_sessions(ask, plex):
+    return {"sessions": len(plex.sessions())}
+
+
+def server_playlists(ask, plex):
+    return {"playlists": len(plex.playlists())}
+
+
+def server_search(ask, plex):
+    return {"items": len(plex.search(ask["text"]))}
+
+
+def server_activities(ask, plex):
+    return {"activities": len(plex.activities)}
+
+
+def server_butler(ask, plex):
+    return {"tasks": [one.name for one in plex.butlerTasks()]}
+
+
+def server_settings(ask, plex):
+    return {"name": plex.settings.get("FriendlyName").value}
+
+
+HEARD = queue.Queue()
+"""What the listener's thread was told: notifications, and errors as texts."""
+
+
+def server_listen(ask, plex):
+    """Start a listener, and wait until its WebSocket is open."""
+    listener = plex.startAlertListener(HEARD.put, lambda error: HEARD.put(str(error)))
+    for _ in range(1000):
+        if listener._ws and listener._ws.sock and listener._ws.sock.connected:
+            break
+        time.sleep(0.01)
+    return {"open": listener.is_alive()}
+
+
+def server_heard(ask, plex):
+    return {"heard": HEARD.get(timeout=20)}
+
+
 OF_SERVER = {
     one.__name__: one
     for one in (
         *(server_identity, server_system_account, server_plex_account, server_switch_user),
-        *(server_unclaim, server_claim),
+        *(server_unclaim, server_claim, server_library, server_sessions, server_playlists, server_search),
+        *(server_activities, server_butler, server_settings, server_listen, server_heard),
     )
 }
