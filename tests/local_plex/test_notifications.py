@@ -343,7 +343,7 @@ async def test_a_busy_database_ends_nothing() -> None:
     transport, instance = WrittenTo(), _Instance()
     sockets = notifications.NotificationSockets(instance, authenticate, sleep)  # type: ignore[arg-type]
     answer = sockets.answer(handshake())
-    answer.socket.start(transport)  # type: ignore[arg-type]
+    answer.socket.start(transport, [])  # type: ignore[arg-type]
     answer.on_start()
     await asyncio.gather(*instance.tasks)
     assert [notifications.CHECK_SECONDS] * 4 == checked

@@ -127,7 +127,7 @@ class HttpConnection(HttpToolsProtocol):
         """Hand the connection over to a WebSocket, which answers the current request."""
         self.cycle.disconnected = True  # the library sends nothing for this request
         self._socket = socket
-        socket.start(self.transport)
+        socket.start(self.transport, self.server_state.default_headers)
 
     def close_if_serving(self, scope: Scope) -> None:
         """Close this connection if the request came on it: after pending data, or with a reset if nothing was sent."""

@@ -15,8 +15,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from ticketstub.local_plex.http.request import OFFER_FIELD, IncomingRequest
-from ticketstub.local_plex.http.response import LOCAL_PLEX_HEADER
+from ticketstub.local_plex.http.request import OFFER_FIELD, Headers, IncomingRequest
 from ticketstub.refusals import BadRequest
 
 GOING_AWAY = 1001
@@ -65,10 +64,16 @@ class WebSocket:
         if self._reply.status_code != 101:
             raise BadRequest
         del self._reply.headers["Date"]  # which would come from another clock than that of other responses
-        self._reply.headers[LOCAL_PLEX_HEADER[0]] = LOCAL_PLEX_HEADER[1]
 
-    def start(self, transport: asyncio.Transport) -> None:
-        """Answer the handshake, and take over the connection."""
+    def start(self, transport: asyncio.Transport, server_headers: Headers) -> None:
+        """Answer the handshake, and take over the connection.
+
+        Args:
+            transport: the connection.
+            server_headers: the fields that the server adds to every response.
+        """
+        for name, value in server_headers:
+            self._reply.headers[name.decode()] = value.decode()
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._has_answered = True
