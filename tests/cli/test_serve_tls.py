@@ -23,6 +23,7 @@ from tests.cli.conftest import Command, Process, Start, environment
 from tests.conftest import Require
 from ticketstub.cli.certificates import CertificateFolder
 from ticketstub.cli.errors import CommandError
+from ticketstub.local_plex.intercept.authority import issue_certificate
 from ticketstub.local_plex.listeners import find_private_address
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
@@ -94,6 +95,18 @@ def test_the_certificates_last_for_a_month_and_java_finds_them(tmp_path: Path) -
     assert "others" in bundle
     stored = pkcs12.load_pkcs12((folder / "trust.p12").read_bytes(), b"changeit").additional_certs
     assert [authority] == [each.certificate for each in stored]
+
+
+def test_the_folder_has_the_authority_of_the_addresses_too(tmp_path: Path) -> None:
+    """What a client trusts by the folder includes the authority of a world's addresses, in each of its forms."""
+    other = issue_certificate(["x.plex.direct"], datetime.now(UTC)).authority
+    (tmp_path / "others.pem").touch()
+    folder = tmp_path / "tls"
+    CertificateFolder(folder, {"SSL_CERT_FILE": str(tmp_path / "others.pem")}).create_ssl_context(["plex.tv"], other)
+    assert other.decode() in (folder / "ca.pem").read_text()
+    assert other.decode() in (folder / "bundle.pem").read_text()
+    stored = pkcs12.load_pkcs12((folder / "trust.p12").read_bytes(), b"changeit").additional_certs
+    assert x509.load_pem_x509_certificate(other) in [each.certificate for each in stored]
 
 
 def test_a_second_start_replaces_the_first_one_s(tmp_path: Path) -> None:
