@@ -14,7 +14,7 @@ import pytest
 
 from tests.client.doubles import AsyncRecording, Recording, usual
 from tests.tables import every
-from ticketstub import Browser
+from ticketstub import Browser, Connection, Resource
 from ticketstub.client import (
     account,
     async_account,
@@ -27,7 +27,7 @@ from ticketstub.credentials import MemoryStore
 from ticketstub.crypto import Jwk
 from ticketstub.device import Device
 from ticketstub.messages import Request, Response
-from ticketstub.tokens import Secret
+from ticketstub.tokens import Secret, Token
 
 ROOT = Path(__file__).parents[1]
 MODULES = [(plex, async_plex), (groups, async_groups), (account, async_account)]
@@ -192,7 +192,25 @@ def _switched(plex: Any) -> Any:
     yield (yield plex.switch_home_user("Pip", passcode="1234")).ping()
 
 
+def _connected(plex: Any) -> Any:
+    attic = Resource(
+        name="Attic",
+        client_identifier="9b1f",
+        provides="server",
+        access_token=Token("Qw7-Zr2_LmN8tYb4HsKd"),
+        connections=(Connection(uri="http://127.0.0.1:32400", local=True),),
+    )
+    reports = yield plex.reachability(attic)
+    assert [("http://127.0.0.1:32400", "reachable")] == [(report.url, report.fate) for report in reports]
+    server = yield plex.connect(attic)
+    assert ("local", "best", "Attic", "9b1f") == (
+        *(server.how.kind, server.how.reason),
+        *(server.name, server.machine_identifier),
+    )
+
+
 STORIES: dict[str, Any] = {
+    "connect how machine_identifier reachability": _connected,
     "account can_reach membership": _account,
     "begin_sign_in load is_done finish run_flow": _pending,
     "sign_in renew keep_alive media_server_token sign_out": _stored,
@@ -212,7 +230,8 @@ def test_same_stories(story: Any) -> None:
 
 
 def _said(answer: object) -> str:
-    return f"{answer:.0f}" if isinstance(answer, float) else repr(answer)  # seconds: the clock has moved a little
+    text = f"{answer:.0f}" if isinstance(answer, float) else repr(answer)  # seconds: the clock has moved a little
+    return re.sub(r"milliseconds=[\d.]+", "milliseconds=…", text)
 
 
 def _read(story: Any) -> list[str]:
@@ -255,6 +274,8 @@ ANSWERS = {
     "/api/v2/home/users": (200, b'{"id":1,"users":[{"id":2,"uuid":"b71d04e96c2fa835","title":"Pip"}]}'),
     "/api/v2/home/users/b71d04e96c2fa835/switch": (201, b'{"id":2,"authToken":"aB4_tuRq81-ZxPmK0nEv"}'),
     "/api/v2/users/signout": (204, b""),
+    "/identity": (200, b'{"MediaContainer":{"machineIdentifier":"9b1f"}}'),
+    "/": (200, b'{"MediaContainer":{"machineIdentifier":"9b1f"}}'),
 }
 
 

@@ -175,6 +175,7 @@ def _make_refused_error(origin: Origin) -> Unreachable:
         f"{origin} cannot be reached: connection refused",
         sent=False,
         hint="is the local Plex still running, and is this an address of it?",
+        reason="refused",
     )
 
 
