@@ -54,7 +54,7 @@ _INTERNAL_PACKAGES = frozenset(
         *("aiohttp", "yarl", "multidict", "aiohappyeyeballs", "aiosignal", "uvloop"),
         *("httpx", "httpx2", "httpcore", "httpcore2", "h11", "h2", "anyio", "sniffio"),
         *("cryptography", "filelock", "joserfc", "jaraco", "jeepney", "jwt", "keyring", "msgspec", "secretstorage"),
-        *("platformdirs", "segno"),
+        *("platformdirs", "segno", "plexapi", "requests", "urllib3"),
     }
 )
 

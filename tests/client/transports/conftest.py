@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -168,6 +169,10 @@ class Authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the default one reads all of the computer's authorities
         self._authority.configure_trust(context)
         return context
+
+    def write(self, path: Path) -> None:
+        """Write the authority's certificate to a file, for clients that take one."""
+        self._authority.cert_pem.write_to_path(str(path))
 
     @cache  # noqa: B019  # there is one authority, as long as the tests
     def serving(self, *hosts: str, expired: bool = False, trusted: bool = True) -> ssl.SSLContext:

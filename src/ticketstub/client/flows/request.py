@@ -291,17 +291,17 @@ def _send_with_token(call: Call[T], context: FlowContext, deadline: float) -> Fl
     source = context.settings.token if call.http.needs_token else None
     if source is None or isinstance(source, Token):
         return (yield from _send_once(call, context, deadline, source))
-    token = yield from _get_token(source, context, deadline)
+    token = yield from get_token(source, context, deadline)
     try:
         return (yield from _send_once(call, context, deadline, token))
     except Unauthorized as refusal:
-        new_token = yield from _get_token(source, context, deadline, RefusedToken(token, refusal))
+        new_token = yield from get_token(source, context, deadline, RefusedToken(token, refusal))
         if new_token is None or new_token == token or not (call.is_retryable() or isinstance(refusal, TokenExpired)):
             raise
         return (yield from _send_once(call, context, deadline, new_token))
 
 
-def _get_token(
+def get_token(
     source: TokenSource, context: FlowContext, deadline: float, refused: RefusedToken | None = None
 ) -> Flow[Token | None]:
     """Get the token from its source. If Plex refused the last one, tell the source so first."""
@@ -363,14 +363,23 @@ def _add_token(headers: dict[str, str], call: Call[T], settings: CallSettings, t
             "the token was not named together with this address, so it is not sent there",
             hint="name the address and the token together: at(url, token=…)",
         )
-    if call.http.base == "plex.tv" and token.kind in {"transient", "local"}:
+    check_token_kind(token, call.http.base)
+    headers["X-Plex-Token"] = token.reveal()
+
+
+def check_token_kind(token: Token, service: str) -> None:
+    """Refuse a token whose kind the service, `plex.tv` or `server`, never accepts.
+
+    Raises:
+        CredentialsError: it does not; nothing was sent.
+    """
+    if service == "plex.tv" and token.kind in {"transient", "local"}:
         raise CredentialsError(f"a {token.kind} token works only on the media server that made it, not on plex.tv")
-    if call.http.base == "server" and token.kind == "jwt":
+    if service == "server" and token.kind == "jwt":
         raise CredentialsError(
             "media servers refuse JWTs, so this one is not sent there",
             hint="pass the server's own token from resources(), or media_server_token()",
         )
-    headers["X-Plex-Token"] = token.reveal()
 
 
 def _build_redirect(request: Request, response: Response) -> Request:
