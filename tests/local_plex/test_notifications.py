@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import re
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.local_plex.asking import ATTIC, MIRA, TOM, TOM_ON_ATTIC, Clock, ask, get, transient, world
@@ -243,12 +247,12 @@ def test_the_end_of_the_local_plex_closes_it() -> None:
 
 
 @contextmanager
-def _raw(url: str) -> Generator[socket.socket]:
+def _raw(url: str, target: str = PATH) -> Generator[socket.socket]:
     """Open the WebSocket on a bare socket, which answers nothing."""
     address = urlsplit(url)
     fields = "".join(f"{name}: {text}\r\n" for name, text in (HANDSHAKE | {"X-Plex-Token": MIRA}).items())
     with socket.create_connection((str(address.hostname), int(address.port or 0)), SOON) as raw:
-        raw.sendall(f"GET {PATH} HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
+        raw.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
         assert raw.recv(1024).startswith(b"HTTP/1.1 101 ")
         yield raw
 
@@ -278,13 +282,77 @@ def test_the_log_has_it(fresh: LocalPlexController) -> None:
     assert MIRA not in repr(seen)
 
 
-def test_rules_and_chaos_apply_to_the_handshake(fresh: LocalPlexController) -> None:
-    """A handshake can be refused like any other call, and chaos can cut it off."""
+def test_no_log_has_a_token(fresh: LocalPlexController, caplog: pytest.LogCaptureFixture) -> None:
+    """No logger, whatever its level, writes the token of a handshake."""
+    caplog.set_level(logging.DEBUG)
+    attic = urlsplit(fresh.media_server("Attic").url)
+    with _raw(attic.geturl(), f"{PATH}?X-Plex-Token={MIRA}"):
+        fresh.notify("Attic", "playing", PLAYING)
+    assert "NotificationContainer" in caplog.text
+    assert MIRA not in caplog.text
+
+
+def test_a_handshake_can_be_refused(fresh: LocalPlexController) -> None:
+    """A tester's refusal applies to a handshake like to any other call."""
     attic = fresh.media_server("Attic").url
     fresh.refuse_next(f"GET {PATH}", status=503)
     assert 503 == refused(attic, MIRA)
     with listening(attic) as opened:
         assert opened.ping().wait(SOON)
+
+
+def test_chaos_makes_handshakes_fail(fresh: LocalPlexController) -> None:
+    """With chaos, a handshake is refused, answered late or cut off; none of them leaves an open WebSocket behind."""
+    attic = fresh.media_server("Attic").url
+    fresh.chaos(1, seed=3, longest=0.01)
+    seen: set[str] = set()
+    for _ in range(20):
+        try:
+            with listening(attic):
+                seen.add("late")
+        except InvalidStatus as error:
+            seen.add(str(error.response.status_code))
+        except (InvalidHandshake, OSError, EOFError):
+            seen.add("cut off")
+    assert {"429", "503", "late", "cut off"} == seen
+    fresh.chaos(0)
+    with listening(attic) as opened:
+        assert opened.ping().wait(SOON)
+
+
+def test_a_client_that_does_not_wait_for_the_upgrade_gets_none(attic: str) -> None:
+    """A handshake with another request behind it is 400: what follows a handshake must wait for its answer."""
+    address = urlsplit(attic)
+    fields = "".join(f"{name}: {text}\r\n" for name, text in (HANDSHAKE | {"X-Plex-Token": MIRA}).items())
+    with socket.create_connection((str(address.hostname), int(address.port or 0)), SOON) as raw:
+        after = "GET /identity HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        raw.sendall(f"GET {PATH} HTTP/1.1\r\nHost: x\r\n{fields}\r\n{after}".encode())
+        came = b"".join(iter(lambda: raw.recv(4096), b""))
+    assert [b"400", b"200"] == re.findall(rb"HTTP/1.1 (\d+) ", came)
+
+
+def test_a_server_goes_down_whatever_its_clients_do(fresh: LocalPlexController) -> None:
+    """`take_down` gives a client that closes nothing its close code, and ends its connection soon."""
+    attic = fresh.media_server("Attic").url
+    with _raw(attic) as raw:
+        fresh.take_down("Attic")
+        came = raw.recv(1024)
+        assert (b"\x88", b"\x03\xe9") == (came[:1], came[2:4])
+        with suppress(ConnectionResetError):
+            assert b"" == raw.recv(1024)
+
+
+def test_nothing_of_it_is_loaded_before_the_first_handshake() -> None:
+    """A local Plex that answers other requests has not loaded the library."""
+    program = """
+import sys, urllib.request
+from ticketstub.testing import local_plex
+with local_plex() as plex:
+    urllib.request.urlopen(plex.media_servers[0].url + "/identity").close()
+    print([name for name in sys.modules if name.startswith("websockets")])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert "[]" == done.stdout.strip()
 
 
 def test_answers_of_the_world_do_not_replace_it(start: Start, tmp_path: Any) -> None:

@@ -161,6 +161,15 @@ def test_nothing_is_passed_on_without_a_good_token(attic: str, real: Real, token
     assert [] == real.asked
 
 
+@pytest.mark.parametrize("path", ["/status/sessions", "/activities", "/butler", "/updater/status", "/:/prefs"])
+def test_what_is_the_owners_is_not_passed_on_for_a_guest(attic: str, real: Real, path: str) -> None:
+    """The upstream is asked with its own owner's token, so a guest's request for what is the owner's gets 403 here."""
+    assert 403 == get(attic, path, TOM_ON_ATTIC).status
+    assert [] == real.asked
+    get(attic, path)
+    assert 1 == len(real.asked)
+
+
 @pytest.mark.parametrize("kind", ["account", "shared", "transient"])
 def test_the_askers_token_never_goes_up(attic: str, real: Real, kind: str) -> None:
     """Parameters and header fields with the client's token are dropped, also inside a URL within a parameter."""
