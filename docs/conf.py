@@ -29,12 +29,8 @@ version = release = get_version("ticketstub")
 html_title = "Ticketstub for Plex"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
-exclude_patterns = ["_static"]
 source_suffix = {".md": "markdown"}
-myst_enable_extensions = ["colon_fence", "attrs_inline"]
 myst_heading_anchors = 4  # a heading's anchor is what GitHub makes of it, too
-# Where it says `console`, the dollar sign is the prompt; what follows is the output.
-highlight_options = {"console": {"stripnl": False}}
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints_format = "short"
@@ -52,7 +48,6 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
-    "footer_icons": [],
     "light_css_variables": {
         "font-stack": "system-ui, sans-serif",
         "color-brand-primary": "#7a4b00",
