@@ -90,7 +90,7 @@ def test_every_error_can_be_had_from_the_package() -> None:
 
 def test_refusals_have_the_status_and_code_of_the_table() -> None:
     """Status and code of each refusal are those that its class writes and stands for."""
-    listed = set(rows("docs/reference/errors.md", "Plex answered, and the answer is no", "class", "status", "code"))
+    listed = set(rows("docs/reference/errors.md", "Refusals", "class", "status", "code"))
     kinds = [kind for kind in public_classes(Refusal) if kind is not Refusal]
     known = {(kind.__name__, str(kind().status), str(kind().code or "none")) for kind in kinds}
     assert known | {("Refusal", "any", "any")} == listed
