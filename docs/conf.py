@@ -60,7 +60,17 @@ html_theme_options = {
 PACKAGE = Path(ticketstub.__file__).parent
 DEFINED = re.compile(r"^ *(?:class (\w+)|(\w+)(?:: TypeAlias)? = )", re.MULTILINE)
 INNER = {"".join(names) for path in PACKAGE.rglob("*.py") for names in DEFINED.findall(path.read_text("utf-8"))}
-FOREIGN = {*sys.stdlib_module_names, "cryptography", "joserfc", "msgspec", "KeyringBackend", "Path"}
+FOREIGN = {
+    *sys.stdlib_module_names,
+    "cryptography",
+    "joserfc",
+    "msgspec",
+    "plexapi",
+    "KeyringBackend",
+    "MyPlexAccount",
+    "Path",
+    "PlexServer",
+}
 DOCSTRINGS = Config(napoleon_numpy_docstring=False)
 
 
