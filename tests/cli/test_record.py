@@ -62,12 +62,12 @@ def test_what_is_wrong_is_said(command: Command, given: tuple[str, ...], code: i
     assert said in ran.err
 
 
-def test_nothing_recorded_is_a_failure(command: Command, source: str, tmp_path: Path) -> None:
+def test_nothing_recorded_is_a_failure(command: Command, tmp_path: Path) -> None:
     """If no response could be recorded, the command ends with exit code 1 and says what to do."""
-    empty = tmp_path / "replies"
-    for file in empty.rglob("*.*"):
-        file.unlink()
-    ran = command("record", source, str(tmp_path / "recorded"), "/no/such", stdin=f"{MIRA}\n")
+    with local_plex(world()) as running:
+        running.refuse_next("GET /library/sections", status=404, times=9, at="Attic")
+        url = running.media_server("Attic").url
+        ran = command("record", url, str(tmp_path / "recorded"), "/no/such", stdin=f"{MIRA}\n")
     assert 1 == ran.code
     assert ran.err.startswith("error: nothing was recorded")
     assert "hint: " in ran.err
