@@ -32,6 +32,8 @@ STEPS = [
     ["ping"],
     ["check"],
     ["servers"],
+    ["servers", "--all"],
+    ["connect", "Attic"],
     ["resources"],
     ["renew"],
     ["token"],

@@ -72,7 +72,12 @@ _HINTS: tuple[tuple[type[PlexError], str], ...] = (
     (NotFound, "check the address (plex.tv or a media server), and whether what you asked for exists there"),
 )
 _MAX_LENGTH = 400  # paths may be long
-_COMMAND_WORDING = {'store="file"': "--storage file", "sign in again": "sign in again: ticketstub login"}
+_COMMAND_WORDING = {
+    'store="file"': "--storage file",
+    "sign in again": "sign in again: ticketstub login",
+    "allow_http=True": "--allow-http",
+    "call media_server_token(passcode=…) once first": "sign in as that user: ticketstub home switch",
+}
 
 
 class CommandError(Exception):

@@ -64,7 +64,7 @@ def _parse_timestamp(seconds: float) -> datetime | None:
         return None
 
 
-def model_to_json(model: Model) -> JsonValue:
+def model_to_json(model: Model) -> dict[str, JsonValue]:
     """Convert a model, and add the problems that the reader found in it."""
     return {**_fields_to_json(model), "problems": [*model.problems]}
 
@@ -127,12 +127,6 @@ def format_resource_row(resource: Resource) -> tuple[str, ...]:
         str(resource.access_token) if resource.access_token else "none",
         "\n".join(format_addresses(resource.connections)),
     )
-
-
-def format_server_row(server: Resource) -> tuple[str, ...]:
-    """Return the cells of a media server: name, owned or shared, version, token, identifier, addresses."""
-    name, access, _, token, addresses = format_resource_row(server)
-    return name, access, server.product_version or "", token, server.client_identifier or "", addresses
 
 
 def format_device_name(device: AuthorizedDevice) -> str:

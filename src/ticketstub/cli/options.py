@@ -99,6 +99,19 @@ as_json = click.option(
 )
 print_token = click.option("--print-token", is_flag=True, help="Print only the token to standard output.")
 yes_to_print = click.option("--yes", is_flag=True, help="Print it even to a terminal.")
+allow_http = click.option(
+    "--allow-http",
+    is_flag=True,
+    help="Also use unencrypted connections to private addresses, which prove nothing about whom they reach.",
+)
+max_wait = click.option(
+    "--max-wait",
+    metavar="SECONDS",
+    type=float,
+    default=6.5,
+    callback=validate_seconds,
+    help="The time limit for trying a server's addresses.",
+)
 storage = click.option(
     "--storage",
     metavar="WHERE",

@@ -73,6 +73,18 @@ def print_fields(fields: Fields, *, indent: int = 2) -> None:
         out.print(Text.assemble(" " * indent, (name.ljust(width), "dim"), "  ", value))
 
 
+def print_line(text: str, *, indent: int = 0, style: str = "") -> None:
+    """Print an indented line; a sentence that is too long for the terminal continues with the same indentation."""
+    from textwrap import wrap
+
+    from rich.text import Text
+
+    out, text = create_console(), sanitize_text(text, 500)
+    width = max(out.width - indent, 20)
+    for line in wrap(text, width, break_long_words=False, break_on_hyphens=False) if out.is_terminal else [text]:
+        out.print(Text.assemble(" " * indent, (line, style)))
+
+
 def print_records(
     name: str,
     items: Sequence[Model],

@@ -97,7 +97,7 @@ def list_candidates(resource: Resource, *, allow_http: bool) -> tuple[list[Candi
                 rejected.append(candidate.report("failed", "it is not a valid http or https URL"))
                 continue
             candidate = candidate._replace(url=origin.url, address=get_known_address(origin.host))
-            if candidate.url in found:
+            if candidate.url in found or candidate.url in {report.url for report in rejected}:
                 continue
             is_encrypted = origin.scheme == "https"
             if (report := _find_objection(candidate, origin.host, is_encrypted, resource, allow_http)) is None:
