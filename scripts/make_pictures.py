@@ -86,7 +86,7 @@ TERMINAL: dict[str, TerminalPicture] = {
 VARIABLE = (
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "3381b62b-9ab7-4e37-827b-203e9809eb58"),
     (r"#[0-9a-f]{6}\b", "#2bf9ce"),
-    (r"\b\d+\.\d ms", "1.2 ms"),
+    (r"\b\d+(?:\.\d)? ms", "1.2 ms"),
     (r"\b20\d\d-\d\d-\d\d \d\d:\d\d\b", "2026-11-28 21:00"),
     (r"/pins/\d{6,}", "/pins/1586212989"),
     (r"(?<=ticketstub/credentials/)\S+", "…"),

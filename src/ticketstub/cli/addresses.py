@@ -15,6 +15,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ticketstub.cli import output
+from ticketstub.cli.prompts import is_terminal
 from ticketstub.errors import PlexError, ServerUnreachable
 from ticketstub.refusals import Unauthorized
 
@@ -194,7 +195,7 @@ def show_progress(text: str, count: int = 0) -> Generator[Callable[[int], object
         return f"{text}: {number} of {count}" if count else text
 
     out = output.create_console(sys.stderr)
-    if not out.is_terminal or out.is_dumb_terminal:
+    if not is_terminal(sys.stderr) or out.is_dumb_terminal:
         yield lambda _: None
         return
     with out.status(render(0)) as status:
