@@ -38,6 +38,7 @@ LONG = (
     "docs/test_site.py",
     "docs/test_testing_examples.py",
     "cli/test_completion.py",
+    "cli/test_exec.py",
     "cli/test_processes.py",
     "cli/test_run.py",
     "cli/test_run_control.py",

@@ -50,6 +50,7 @@ COMMANDS = {
     "ping": ("token", "Keep a token alive, and show whether it still works."),
     "serve": ("serve", "Run a local Plex."),
     "run": ("run", "Run a program against a local Plex."),
+    "exec": ("exec", "Run a program with a media server's address and token in its environment."),
     "code": ("code", "Print the current verification code of a local Plex account."),
     "env": ("env", "Print the environment variables that connect programs to a running `ticketstub run`."),
     "record": ("record", "Record a real media server's answers, without secrets, for a local Plex to serve."),

@@ -116,7 +116,7 @@ def run(
                 shell = os.environ.get("COMSPEC", "cmd.exe") if os.name == "nt" else os.environ.get("SHELL", "/bin/sh")
                 if not command and is_terminal(sys.stderr):
                     _print_welcome(environ)
-                return _run_child(command or (shell,), environ)
+                return run_child(command or (shell,), environ)
 
 
 def _build_environment(
@@ -195,7 +195,7 @@ def _print_welcome(environ: dict[str, str]) -> None:
     print(*lines, "  To end it, exit this shell.", sep="\n", flush=True)
 
 
-def _run_child(command: Sequence[str], environ: Mapping[str, str]) -> int:
+def run_child(command: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run a program, and return its exit code; if a signal ended it, 128 plus the number of the signal.
 
     Raises:
