@@ -80,6 +80,10 @@ TERMINAL: dict[str, TerminalPicture] = {
     "status": TerminalPicture("status"),
     "check": TerminalPicture("check", typed=_create_token),
     "demo": TerminalPicture("demo", lines=30),
+    "run": TerminalPicture(
+        "run --verbose -- curl -s -H X-Plex-Token:Tm8-harbour_rainy_17 -H X-Plex-Client-Identifier:demo"
+        " https://plex.tv/api/v2/ping"
+    ),
 }
 
 # What is different each time besides ports, and what is shown in its place.
@@ -88,6 +92,7 @@ VARIABLE = (
     (r"#[0-9a-f]{6}\b", "#2bf9ce"),
     (r"\b\d+(?:\.\d)? ms", "1.2 ms"),
     (r"\b20\d\d-\d\d-\d\d \d\d:\d\d\b", "2026-11-28 21:00"),
+    (r"\b\d\d:\d\d:\d\d\b", "21:00:00"),
     (r"/pins/\d{6,}", "/pins/1586212989"),
     (r"(?<=ticketstub/credentials/)\S+", "…"),
     (r"(code *\x1b\[0m +)[A-Z0-9]{4}\b", r"\g<1>7K2M"),
