@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import TypeVar, get_args, get_type_hints
 
 import click
 import msgspec
@@ -52,7 +53,6 @@ WORLD: dict[str, type[WorldTable]] = {
     "[[home]]": WorldHome,
     "[[home.member]]": WorldMember,
     "[[home.managed]]": WorldManaged,
-    "[answers]": Quirks,
 }
 
 
@@ -146,7 +146,7 @@ def test_every_field_of_a_device_is_in_the_page_with_its_header() -> None:
 
 def test_every_table_of_a_world_has_a_heading() -> None:
     """No table of keys is left out of the page."""
-    assert {*WORLD.values(), World} == set(WorldTable.__subclasses__())
+    assert {*WORLD.values(), World, Quirks} == set(WorldTable.__subclasses__())
     assert {"account", "media_server", "home", "answers"} == get_fields(World).keys()
 
 
@@ -155,6 +155,17 @@ def test_every_key_of_a_world_is_in_the_page(heading: str, kind: type[WorldTable
     """The table below a heading has each key that is read there, in their order, and says which are required."""
     known = [(name, "yes" if key.required else "") for name, key in get_fields(kind).items()]
     assert known == rows("docs/reference/world.md", heading, "key", "required")
+
+
+def test_every_quirk_is_in_its_page_with_its_values() -> None:
+    """The table has each key of `[answers]` with its values, the default first, and each has its reason."""
+    defaults = msgspec.structs.asdict(Quirks())
+    hints = get_type_hints(Quirks)
+    choices = {name: get_args(hints[name]) or (False, True) for name in defaults}
+    assert [*defaults.values()] == [values[0] for values in choices.values()]
+    listed = [(name, ", ".join(json.dumps(value) for value in values)) for name, values in choices.items()]
+    assert listed == rows("docs/reference/quirks.md", "Keys", "key", "values")
+    assert [*choices] == page("docs/reference/quirks.md").table("Why each is open").column("key")
 
 
 def test_exit_codes_are_those_of_the_page() -> None:

@@ -34,7 +34,7 @@ class Quirks(WorldTable, frozen=True, kw_only=True):
     """How a local Plex answers where Plex's behaviour is unknown, or differs: the `[answers]` of a world.
 
     The first choice of each key is the default and what we believe that Plex does. The library's own tests pass with
-    each choice. `docs/reference/world.md` explains them.
+    each choice. `docs/reference/quirks.md` explains them.
     """
 
     removed_keys: ClassVar = {
