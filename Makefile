@@ -62,7 +62,7 @@ strangers: $(stamp) $(project)
 bench: $(stamp) $(project)
 	@$(bin)/python -m benchmarks $(args)
 
-check: $(stamp) $(project)
+check: $(docs_stamp) $(project)
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/python -m mypy

@@ -81,9 +81,9 @@ class _Client:
 
     def __init__(self, plex: LocalPlexController) -> None:
         self.dials = 0
-        transport = StandardTransport(resolver=plex.resolve, ssl_context=plex.create_ssl_context())
+        self.transport = StandardTransport(resolver=plex.resolve, ssl_context=plex.create_ssl_context())
         self.plex = Plex(
-            device=DEVICE, token=_TOKEN, plex_tv=plex.url, transport=transport, on_request=self._note_request
+            device=DEVICE, token=_TOKEN, plex_tv=plex.url, transport=self.transport, on_request=self._note_request
         )
 
     def _note_request(self, request: Request) -> None:
@@ -163,7 +163,7 @@ def _remembered() -> Iterator[Row]:
         dials: list[int] = []
 
         def reconnect() -> float:
-            client.plex._shared.get_transport().close()  # so that it dials
+            client.transport.close()  # so that it dials
             taken = client.connect()
             dials.append(client.dials)
             return taken
@@ -197,7 +197,7 @@ def _remembered() -> Iterator[Row]:
             client = _Client(plex)
             client.connect()
             used = first if client.plex.connect("Attic").url == first.url else second
-            client.plex._shared.get_transport().close()
+            client.transport.close()
             plex.change_address(used, behaviour="dead")
             try:
                 return client.connect()
