@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar, cast
@@ -288,19 +289,24 @@ class BackgroundJobs:
     def __init__(self) -> None:
         self.shared: dict[object, object] = {}
         self._stops: set[Callable[[], object]] = set()
+        self._is_over = False
 
     def add(self, stop: Callable[[], object]) -> None:
-        """Add a job by the function that stops it."""
+        """Add a job by the function that stops it, which is called at once if all jobs were stopped meanwhile."""
         self._stops.add(stop)
+        if self._is_over:
+            self.stop_all()
 
     def discard(self, stop: Callable[[], object]) -> None:
         """Forget a job that has ended."""
         self._stops.discard(stop)
 
     def stop_all(self) -> None:
-        """Stop all jobs."""
+        """Stop all jobs, and those that are added later."""
+        self._is_over = True
         while self._stops:
-            self._stops.pop()()
+            with suppress(KeyError):  # the last one has just ended by itself
+                self._stops.pop()()
 
 
 class SharedTransport(Generic[T]):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
 _ANY_PORT = 9
@@ -16,8 +16,16 @@ _DOCUMENTATION_ADDRESSES = ("192.0.2.1", "2001:db8::1")
 
 _DOCKER_NETWORKS = ip_network("172.17.0.0/12", strict=False)
 _DOCKER_PREFIX = 16
-_NEVER_DIALLED = tuple(map(ip_network, ("fd00:ec2::/32", "100.100.100.200/32", "192.0.0.192/32")))
-"""Cloud computers' metadata services outside the link-local addresses."""
+_NEVER_DIALLED = tuple(
+    map(
+        ip_network,
+        ("fd00:ec2::/32", "fd20:ce::/32", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32"),
+    )
+)
+"""Cloud computers' metadata services outside the link-local addresses (documented by AWS, Google, Alibaba, Azure and
+Oracle)."""
+_EMBEDDING_NETWORKS = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
+"""IPv6 addresses whose last 32 bits are an IPv4 address: NAT64, and an obsolete form."""
 
 
 class Network(NamedTuple):
@@ -67,6 +75,8 @@ def is_likely_reachable(address: str, source: str | None) -> bool:
 
 def is_never_dialled(address: IPv4Address | IPv6Address) -> bool:
     """Return whether no media server can be at this address: link-local, metadata, multicast, unspecified."""
+    if any(address in network for network in _EMBEDDING_NETWORKS) and not address.is_loopback:
+        address = IPv4Address(int(address) & 0xFFFFFFFF)
     return (
         address.is_link_local
         or address.is_multicast

@@ -7,11 +7,12 @@ time. If the thread that runs it is interrupted, another one runs it again; a sh
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Coroutine
 from copy import copy
 from functools import partial
-from threading import Event, Lock
+from threading import Event
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from ticketstub.client.config import BackgroundJobs
@@ -28,7 +29,6 @@ Run: TypeAlias = Callable[[Flow[object], Transport, BackgroundJobs], object]
 AsyncRun: TypeAlias = Callable[[Flow[object], AsyncTransport, BackgroundJobs], Coroutine[Any, Any, object]]
 
 _POLL_INTERVAL = 0.05  # on Windows, Ctrl-C does not interrupt a wait
-_share_lock = Lock()
 
 
 def _get_resolver(transport: Transport | AsyncTransport) -> Resolver:
@@ -114,12 +114,18 @@ class ParallelFlows:
         DetachedTask(work, partial(self._jobs.discard, abort))
 
     def _share(self, step: RunShared) -> object:
+        key = (os.getpid(), step.key)  # a forked child has no thread that could end the parent's run
         while True:
             mine = _SharedRun()
-            with _share_lock:
-                current = cast("_SharedRun", self._jobs.shared.setdefault(step.key, mine))
-            if current is mine:
-                return self._lead(step, mine)
+            try:
+                current = self._jobs.shared.setdefault(key, mine)  # atomic: a lock could be inherited by a fork
+                if current is mine:
+                    return self._lead(step, mine)
+            finally:  # Ctrl-C too, at any moment
+                if self._jobs.shared.get(key) is mine:
+                    del self._jobs.shared[key]
+                mine.done.set()
+            current = cast("_SharedRun", current)
             while not current.done.wait(_POLL_INTERVAL):
                 pass
             if current.error is not None:
@@ -135,10 +141,6 @@ class ParallelFlows:
         except PlexError as error:
             shared.error = copy(error)
             raise
-        finally:
-            with _share_lock:
-                del self._jobs.shared[step.key]
-            shared.done.set()
         return shared.value
 
 
@@ -208,6 +210,8 @@ class AsyncParallelFlows:
         for number, task in self._tasks.items():
             if task in done:
                 del self._tasks[number]
+                if task.cancelled():  # by a hook or a transport, not by this flow
+                    return Finished(number, None, RuntimeError("a task that the program passed was cancelled"))
                 error = task.exception()
                 return Finished(number, None if error else task.result(), error)
         return None
@@ -224,7 +228,7 @@ class AsyncParallelFlows:
         shared = cast("_SharedTask | None", self._jobs.shared.get(key))
         if shared is None:
             shared = self._jobs.shared[key] = _SharedTask(self._create_task(step.create_flow()))
-            shared.task.add_done_callback(lambda _: self._jobs.shared.pop(key, None))
+            shared.task.add_done_callback(partial(self._forget_shared, key, shared))
         shared.waiting += 1
         try:
             return await shield(shared.task)
@@ -233,7 +237,12 @@ class AsyncParallelFlows:
         finally:
             shared.waiting -= 1
             if not shared.waiting and not shared.task.done():  # the last caller was cancelled
+                self._forget_shared(key, shared)  # nobody else may wait for a run that is cancelled
                 await _end_tasks([shared.task])
+
+    def _forget_shared(self, key: object, run: _SharedTask, _task: Task[object] | None = None) -> None:
+        if self._jobs.shared.get(key) is run:
+            del self._jobs.shared[key]
 
 
 class _SharedTask:

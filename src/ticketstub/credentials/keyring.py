@@ -57,6 +57,10 @@ WINDOWS_MAX_LENGTH = 1280
 _FILE_HINT = 'or store the sign-in in a file: store="file"'
 
 
+class _NoRoomError(CredentialsError):
+    """The credential is too long for this keyring."""
+
+
 class _Note(msgspec.Struct):
     issuer: str
     profile: str
@@ -91,6 +95,15 @@ class KeyringStore(FolderStore):
         super().__init__(folder, device_directory, WRITE_TIMEOUT + 3 * answer_timeout)
         self._backend = backend
         self._answer_timeout = answer_timeout
+
+    def save(self, credential: Credential, *, replacing: Credential | None) -> Credential | None:
+        """Store a credential as `FolderStore.save` does, without known servers if the keyring has no room for them."""
+        try:
+            return super().save(credential, replacing=replacing)
+        except _NoRoomError as error:
+            if not credential.servers:
+                raise CredentialsError(error.message, hint=error.hint) from None
+        return super().save(msgspec.structs.replace(credential, servers=()), replacing=replacing)
 
     def list_entries(self) -> tuple[Entry, ...]:
         """Return the entries of all notes, sorted, including those deleted in the keyring itself.
@@ -149,9 +162,7 @@ class KeyringStore(FolderStore):
             return backend.get_password(service, user) == text
 
         if not call_with_timeout(self._answer_timeout, write_and_verify, size=len(text)):
-            raise CredentialsError(
-                "the keyring accepted the sign-in but did not store it", hint='use store="file" instead'
-            )
+            raise _NoRoomError("the keyring accepted the sign-in but did not store it", hint='use store="file" instead')
 
     def _delete(self, entry: Entry, *, is_legacy: bool = False) -> bool:
         backend, key = self._keyring, _get_service_and_user(entry, is_legacy=is_legacy)
@@ -246,11 +257,11 @@ def call_with_timeout(timeout: float, work: Callable[[], T], *, size: int = 0) -
             ("KeyringLocked", "InitError"), ("the keyring is locked or cannot be opened", f"unlock it, {_FILE_HINT}")
         ),
     }
-    other = (f"the keyring failed ({class_names[0]})", f"try again, {_FILE_HINT}")
+    if found := next((errors[name] for name in class_names if name in errors), None):
+        raise CredentialsError(found[0], hint=found[1])
     if size > WINDOWS_MAX_LENGTH:
-        other = (
+        raise _NoRoomError(
             f"the keyring did not accept {size} characters: Windows accepts {WINDOWS_MAX_LENGTH}",
-            'store the sign-in in a file: store="file"',
+            hint='store the sign-in in a file: store="file"',
         )
-    message, hint = next((errors[name] for name in class_names if name in errors), other)
-    raise CredentialsError(message, hint=hint)
+    raise CredentialsError(f"the keyring failed ({class_names[0]})", hint=f"try again, {_FILE_HINT}")

@@ -15,12 +15,16 @@ from typing import NamedTuple
 from ticketstub.client.config import CallSettings
 from ticketstub.client.network import SYSTEM_NETWORK, Network, is_likely_reachable, is_never_dialled
 from ticketstub.dns import is_loopback, parse_ip, parse_plex_direct
-from ticketstub.messages import split_url
+from ticketstub.errors import sanitize_text
+from ticketstub.messages import Origin, split_url
 from ticketstub.models import Connection, Resource
 from ticketstub.routes import AddressFamily, AddressReport, Fate, RouteKind
 
 MAX_RUNNING = 8
 """The largest number of addresses that are tried at the same time."""
+
+MAX_ADDRESSES = 32
+"""The largest number of addresses of one media server that are looked at. plex.tv lists fewer than ten."""
 
 _UNROUTABLE_PENALTY = 10
 _RELAY_RANK = 100
@@ -41,7 +45,7 @@ class Candidate(NamedTuple):
     """An address of a media server.
 
     `url`: its base URL. `address`: the IP address to dial, or `None` if the host must be looked up. `rank`: its place
-    among the others; a lower one is better. `order`: when it is tried, which is earlier if it is remembered.
+    among the others; a lower one is better. `order`: the same, but lower than all others if it is remembered.
     """
 
     url: str
@@ -87,16 +91,17 @@ def list_candidates(resource: Resource, *, allow_http: bool) -> tuple[list[Candi
     """Return the addresses of a media server that may be tried, and reports of those that must not be."""
     found: dict[str, Candidate] = {}
     rejected: list[AddressReport] = []
-    for connection in resource.connections:
+    for connection in resource.connections[:MAX_ADDRESSES]:
         for url in _list_urls(connection):
             kind: RouteKind = "relay" if connection.relay else "local" if connection.local else "remote"
             candidate = Candidate(url, kind, None)
             try:
                 origin, _ = split_url(url)
             except ValueError:
+                candidate = candidate._replace(url=_redact_url(url))
                 rejected.append(candidate.report("failed", "it is not a valid http or https URL"))
                 continue
-            candidate = candidate._replace(url=origin.url, address=get_known_address(origin.host))
+            candidate = candidate._replace(url=origin.url, address=_get_address(origin))
             if candidate.url in found or candidate.url in {report.url for report in rejected}:
                 continue
             is_encrypted = origin.scheme == "https"
@@ -117,10 +122,36 @@ def _list_urls(connection: Connection) -> Iterable[str]:
         yield plain
 
 
+def _redact_url(url: str) -> str:
+    """Return what may be shown of a text that is no valid URL, which could contain a password or a query."""
+    return sanitize_text(url.partition("?")[0].rpartition("@")[2])
+
+
+def _get_address(origin: Origin) -> str | None:
+    """Return the IP address to dial for an origin, or `None` if its host must be looked up.
+
+    A look-up of `x.localhost` can lead anywhere, and nothing else protects a token that is sent over http.
+    """
+    if origin.scheme == "http" and is_loopback(origin.host) and parse_ip(origin.host) is None:
+        return "127.0.0.1"
+    return get_known_address(origin.host)
+
+
 def get_known_address(host: str) -> str | None:
     """Return the IP address that a host is, or that its name below plex.direct contains."""
     address = parse_ip(host)
     return str(address) if address else parse_plex_direct(host)
+
+
+def may_dial(candidate: Candidate, address: str | None) -> bool:
+    """Return whether an address found elsewhere (in memory, by a look-up) may be dialled for a candidate.
+
+    Over https the certificate decides. Over http nothing does, so only the candidate's own address may be dialled.
+    """
+    if address == candidate.address:
+        return True
+    parsed = parse_ip(address or "")
+    return candidate.url.startswith("https:") and parsed is not None and not is_never_dialled(parsed)
 
 
 def _find_objection(
@@ -155,14 +186,13 @@ def rank_candidates(
     for candidate in candidates:
         groups.setdefault(_get_group(candidate, sources), []).append(candidate)
     in_order = [each for group in sorted(groups) for each in interleave_families(groups[group])]
-    ranked = [
-        each._replace(rank=place + (_RELAY_RANK if each.is_relay else 0), order=place)
-        for place, each in enumerate(in_order)
-    ]
+    ranks = [place + (_RELAY_RANK if each.is_relay else 0) for place, each in enumerate(in_order)]
+    ranked = [each._replace(rank=rank, order=rank) for rank, each in zip(ranks, in_order, strict=True)]
     for place, each in enumerate(ranked):
-        if remembered and not each.is_relay and each.url == remembered[0]:
-            ranked.insert(0, ranked.pop(place)._replace(address=remembered[1], order=_REMEMBERED_RANK))
-            break
+        if remembered and not each.is_relay and each.url == remembered[0] and may_dial(each, remembered[1]):
+            if each.address == remembered[1]:
+                del ranked[place]
+            return [each._replace(address=remembered[1], order=_REMEMBERED_RANK), *ranked]
     return ranked
 
 

@@ -12,13 +12,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import NamedTuple, cast
 
 from ticketstub.client.config import CallSettings
-from ticketstub.client.flows.candidates import MAX_RUNNING, Candidate, ConnectOptions, list_candidates, rank_candidates
+from ticketstub.client.flows.candidates import (
+    MAX_RUNNING,
+    Candidate,
+    ConnectOptions,
+    list_candidates,
+    may_dial,
+    rank_candidates,
+)
 from ticketstub.client.flows.home import list_resources
-from ticketstub.client.flows.known_servers import choose_server, find_known, forget_server, make_settings, remember
+from ticketstub.client.flows.known_servers import (
+    choose_server,
+    drop_deadline,
+    find_known,
+    forget_server,
+    make_settings,
+    remember,
+)
 from ticketstub.client.flows.probe import (
+    find_sources,
     get_server_name,
     look_up_name,
     make_route,
@@ -44,7 +60,7 @@ from ticketstub.errors import (
     CredentialsError,
     PlexError,
     ServerNotFound,
-    ServerUnreachable,
+    TimedOut,
     Unreachable,
 )
 from ticketstub.messages import split_url
@@ -65,6 +81,8 @@ GRACE = 0.1
 """Seconds that a better address has more than a worse one needed."""
 RELAY_DELAY = 2.0
 """Seconds after which relays are tried although direct addresses have not failed yet."""
+STORE_WAIT = 0.5
+"""Seconds for which `connect` waits until what worked is stored. Storing it goes on afterwards."""
 BETTER_WAIT = 15.0
 """Seconds for which better addresses are tried in the background."""
 
@@ -97,10 +115,11 @@ def connect(options: ConnectOptions, context: FlowContext) -> Flow[CallSettings]
 def _connect(options: ConnectOptions, context: FlowContext) -> Flow[CallSettings]:
     race = Race(options, context)
     settings = yield from race.run()
+    later = drop_deadline(context)
     if not race.is_listed:
-        yield Detach(refresh(race.query, context))
+        yield Detach(refresh(race.query, later))
     if options.on_better and (better := race.list_better(settings)):
-        yield Detach(_watch_for_better(race, better, options.on_better, context))
+        yield Detach(_watch_for_better(race, better, options.on_better, later))
     return settings
 
 
@@ -112,7 +131,8 @@ class Race:
         self._context = context
         self._clock = context.clock.monotonic
         self._started_at = self._clock()
-        self._deadline = self._started_at + options.max_wait
+        deadline = context.settings.deadline
+        self._deadline = min(self._started_at + options.max_wait, inf if deadline is None else deadline)
         self._network_name = ""
         self._known: KnownServer | None = None
         server = options.server
@@ -156,7 +176,7 @@ class Race:
         if isinstance(self._options.server, Resource):
             self.is_listed = True
             yield from self._add_candidates(self._options.server)
-        elif self._known:
+        elif self._known and self._known.resource.access_token:
             yield from self._add_candidates(self._known.resource)
 
     def _add_candidates(self, resource: Resource) -> Flow[None]:
@@ -168,9 +188,7 @@ class Race:
             )
         self._resource = resource
         found, rejected = list_candidates(resource, allow_http=self._options.allow_http)
-        addresses = [each.address for each in found if each.address]
-        find = self._options.network.find_source
-        sources = yield from run_blocking(lambda: {address: find(address) for address in addresses})
+        sources = yield from find_sources(found, self._options.network)
         remembered = self._known.routes.get(self._network_name) if self._known else None
         ranked = rank_candidates(found, remembered, sources)
         for report in rejected:
@@ -259,7 +277,7 @@ class Race:
         elif candidate := self._lookups.pop(number, None):
             addresses = [] if error else cast("list[str]", value)
             self._add_alternatives(candidate, addresses)
-        else:
+        elif number in self._running:
             candidate, started = self._running.pop(number)
             if error is None:
                 self._verified.append(_Verified(candidate, self._clock() - started))
@@ -272,8 +290,9 @@ class Race:
         self._listing = None
         self.is_listed = True
         if error is not None:
+            self._listing_error = error
             self._is_offline = isinstance(error, Unreachable | ServerError)
-            if self._known is None:
+            if self._known is None or self._known.resource.access_token is None:
                 raise error
             return
         try:
@@ -282,12 +301,22 @@ class Race:
             if self._known is not None:
                 yield from forget_server(self._known, self._context)
             raise
+        if self._known is not None and resource.client_identifier != self._known.resource.client_identifier:
+            yield from forget_server(self._known, self._context)
+            self._start_over()
         yield from self._add_candidates(resource)
+
+    def _start_over(self) -> None:
+        """Drop all that was found out about another server, which had the name before."""
+        self._known = None
+        self._waiting, self._verified, self._attempted = [], [], []
+        self._running, self._lookups = {}, {}
+        self._seen, self._looked_up, self._reports = set(), set(), {}
 
     def _add_alternatives(self, candidate: Candidate, addresses: list[str]) -> None:
         """Add the addresses that a look-up gave for a name, if they are others than the name contains."""
-        for address in addresses:
-            if (candidate.url, address) not in self._seen:
+        for address in addresses[:MAX_RUNNING]:
+            if (candidate.url, address) not in self._seen and may_dial(candidate, address):
                 self._seen.add((candidate.url, address))
                 self._waiting.insert(0, candidate._replace(address=address, order=max(0, candidate.order)))
 
@@ -306,12 +335,23 @@ class Race:
         except Unauthorized as refusal:
             refusal.hint = refusal.hint or "is the server still shared with this account?"
             raise
+        except CredentialsError:
+            raise
         except PlexError as error:
             self._reports[candidate.url, candidate.address] = report_failure(candidate, error)
             return None
         if not candidate.is_relay:
-            yield from remember(self._resource, route, self._network_name, self._known, self._context)
+            yield from self._remember(route)
         return settings
+
+    def _remember(self, route: ServerRoute) -> Flow[None]:
+        """Remember what worked, without waiting long for the store: its user may have to unlock a keyring first."""
+        flow = remember(self._resource, route, self._network_name, self._known, self._context)
+        number = yield Start(flow)
+        deadline = self._clock() + STORE_WAIT
+        while finished := cast("Finished | None", (yield NextFinished(deadline - self._clock()))):
+            if finished.number == number:
+                return
 
     def _make_route(self, winner: _Verified) -> ServerRoute:
         candidate, seconds = winner
@@ -332,8 +372,13 @@ class Race:
         others = [*(candidate for candidate, _ in self._running.values()), *self._waiting]
         return [each for each in others if each.rank < chosen.rank]
 
-    def _make_error(self) -> ServerUnreachable:
+    def _make_error(self) -> PlexError:
         """Make the error for a race without a winner, with a report of each address."""
+        if self._listing_error is not None and not self._is_offline:
+            return self._listing_error  # it says more: the sign-in is over
+        if self._listing is not None and self._known is None:
+            origin = split_url(self._context.issuer)[0]
+            return TimedOut(f"{origin} did not answer in the time allowed", reason="no_answer")
         for candidate, _ in self._running.values():
             report = candidate.report("no_answer", "it did not answer in the time allowed")
             self._reports[candidate.url, candidate.address] = report

@@ -6,26 +6,34 @@ remembers it as long as it lives. A failure to store it is ignored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+import msgspec
 from msgspec.structs import replace
 
 from ticketstub.client.config import CallSettings, with_server
 from ticketstub.client.flows.home import list_resources
 from ticketstub.client.flows.request import Flow, FlowContext, RefusedToken
-from ticketstub.client.flows.session import get_stored_session
+from ticketstub.client.flows.session import Servers, get_stored_session
 from ticketstub.credentials.store import KnownServer
 from ticketstub.device import Device
-from ticketstub.errors import AmbiguousServer, ServerNotFound, sanitize_text
+from ticketstub.errors import AmbiguousServer, MalformedReply, ServerNotFound, Unreachable, sanitize_text
 from ticketstub.messages import get_origin
 from ticketstub.models import Resource
 from ticketstub.protocol.resource import GetResources
+from ticketstub.refusals import ServerError
 from ticketstub.routes import ServerRoute
-from ticketstub.tokens import Token
+from ticketstub.tokens import Secret, Token
 
 _MAX_SERVERS = 16
 _MAX_NETWORKS = 8
+_MAX_SIZE = 16 * 1024
+"""The largest listing of one server, in bytes, that is remembered. plex.tv sends 2 KiB."""
+_MAX_TOKENS = 256
+"""For how many tokens a client remembers servers, if they are not stored: it may serve many users."""
+_MAX_SHOWN = 8
+"""The largest number of servers that an error names."""
 _MAX_AGE = 3600.0
 """Seconds after which an unchanged list is stored again."""
 
@@ -45,11 +53,14 @@ def choose_server(resources: Sequence[Resource], query: str) -> Resource:
     if len(found) == 1:
         return found[0]
     if found:
-        owners = ", ".join(f"{each.client_identifier} ({_describe_owner(each)})" for each in found)
+        owners = ", ".join(
+            f"{sanitize_text(each.client_identifier or '')} ({_describe_owner(each)})" for each in found[:_MAX_SHOWN]
+        )
         raise AmbiguousServer(
             f"several media servers are called {sanitize_text(query)}", hint=f"name one by its {owners}"
         )
-    names = ", ".join(sanitize_text(each.name or each.client_identifier or "") for each in servers)
+    names = ", ".join(sanitize_text(each.name or each.client_identifier or "") for each in servers[:_MAX_SHOWN])
+    names += ", …" if len(servers) > _MAX_SHOWN else ""
     raise ServerNotFound(
         f"this account has no media server {sanitize_text(query)}",
         hint=f"it has {names}" if names else "no media server is shared with it",
@@ -74,6 +85,9 @@ def remember(
 ) -> Flow[None]:
     """Remember a media server and, if there is a route, the address that worked on this network."""
     now = context.clock.now()
+    if known and known.resource.client_identifier != resource.client_identifier:  # another one of the same name
+        yield from forget_server(known, context)
+        known = None
     routes = dict(known.routes) if known else {}
     if route:
         routes.pop(network, None)
@@ -82,39 +96,60 @@ def remember(
     is_unchanged = (
         known is not None and known.routes == routes and known.resource == resource and now < known.listed_at + _MAX_AGE
     )
-    if not is_unchanged:
-        others = [each for each in _load(context) if each.resource.client_identifier != resource.client_identifier]
+    if not is_unchanged and _can_be_remembered(resource):
         listed_at = known.listed_at if known and known.resource is resource else now
         server = KnownServer(resource=resource, listed_at=listed_at, routes=routes)
-        yield from _save((server, *others)[:_MAX_SERVERS], context)
+        yield from _save(lambda servers: (server, *_without(servers, resource))[:_MAX_SERVERS], context)
+
+
+def _can_be_remembered(resource: Resource) -> bool:
+    """Return whether a listing has what the next connection needs, and is not so long that a store would suffer."""
+    with suppress(msgspec.MsgspecError, OverflowError, ValueError):  # a number that JSON cannot hold
+        data = msgspec.json.encode(resource, enc_hook=Secret.reveal)
+        return resource.access_token is not None and len(data) <= _MAX_SIZE
+    return False
 
 
 def forget_server(known: KnownServer, context: FlowContext) -> Flow[None]:
     """Forget a media server that plex.tv no longer lists for the account."""
-    others = (each for each in _load(context) if each.resource.client_identifier != known.resource.client_identifier)
-    yield from _save(tuple(others), context)
+    yield from _save(lambda servers: _without(servers, known.resource), context)
 
 
-def _load(context: FlowContext) -> tuple[KnownServer, ...]:
+def _without(servers: Servers, resource: Resource) -> Servers:
+    return tuple(each for each in servers if each.resource.client_identifier != resource.client_identifier)
+
+
+def _load(context: FlowContext) -> Servers:
     session = get_stored_session(context.settings)
-    if session:
+    if session and session.credential.servers:
         return session.credential.servers
-    token = context.settings.token
+    token = session() if session else context.settings.token
     return context.known_servers.get(token, ()) if isinstance(token, Token) else ()
 
 
-def _save(servers: tuple[KnownServer, ...], context: FlowContext) -> Flow[None]:
+def _save(change: Callable[[Servers], Servers], context: FlowContext) -> Flow[None]:
     session = get_stored_session(context.settings)
     if session:
-        yield from session.update(servers=servers)
-    elif isinstance(token := context.settings.token, Token):
-        context.known_servers[token] = servers
+        yield from session.update(change_servers=change)
+        if session.credential.servers:
+            return
+    token = session() if session else context.settings.token  # some keyrings have no room for servers
+    if isinstance(token, Token):
+        context.known_servers[token] = change(context.known_servers.pop(token, ()))
+        for oldest in list(context.known_servers)[:-_MAX_TOKENS]:
+            context.known_servers.pop(oldest, None)
 
 
 def make_settings(context: FlowContext, resource: Resource, route: ServerRoute) -> CallSettings:
     """Return the settings for a media server at an address that has proved to be it."""
+    context = drop_deadline(context)  # that of the search, not of the calls that follow
     source = ServerTokenSource(context, resource, get_origin(route.url))
     return replace(with_server(context.settings, route.url, source), route=route)
+
+
+def drop_deadline(context: FlowContext) -> FlowContext:
+    """Return the context for work that goes on after the program's call has ended."""
+    return context._replace(settings=replace(context.settings, deadline=None))
 
 
 class ServerTokenSource:
@@ -144,7 +179,12 @@ class ServerTokenSource:
         if refused_token is None or refused_token.token != token:
             return token
         context = self._context.with_attempts(1, deadline)
-        for resource in (yield from list_resources(GetResources(), context)):
+        try:
+            resources = yield from list_resources(GetResources(), context)
+        except (Unreachable, ServerError, MalformedReply):
+            refused_token.refusal.hint = "plex.tv could not be asked for the current token"
+            return None
+        for resource in resources:
             if resource.client_identifier == self._resource.client_identifier:
                 self._resource = replace(self._resource, access_token=resource.access_token)
                 return None if resource.access_token == token else resource.access_token

@@ -6,11 +6,12 @@ redirect, under a certificate for its name, with the machine identifier that ple
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from ticketstub.client.flows.candidates import MAX_RUNNING, Candidate
-from ticketstub.client.flows.request import Flow, FlowContext, LookUp, send_request
-from ticketstub.client.network import is_never_dialled
+from ticketstub.client.flows.request import Flow, FlowContext, LookUp, run_blocking, send_request
+from ticketstub.client.network import Network, is_never_dialled
 from ticketstub.dns import ResolvedAddress, parse_ip
 from ticketstub.errors import MalformedReply, PlexError, ServerUnreachable, Unreachable, sanitize_text
 from ticketstub.messages import Request, split_url
@@ -28,6 +29,12 @@ class NeverDialled(PlexError):
     """The address is link-local, or another one at which no media server can be."""
 
 
+def find_sources(candidates: Sequence[Candidate], network: Network) -> Flow[dict[str, str | None]]:
+    """Return, for each IP address, where this computer would connect from; `None` without a route."""
+    addresses = [each.address for each in candidates if each.address]
+    return (yield from run_blocking(lambda: {address: network.find_source(address) for address in addresses}))
+
+
 def probe(candidate: Candidate, identifier: str, context: FlowContext, deadline: float) -> Flow[None]:
     """Find out whether an address is the media server. No token and no header of the program is sent.
 
@@ -42,7 +49,7 @@ def probe(candidate: Candidate, identifier: str, context: FlowContext, deadline:
     response = yield from send_request(request, context, deadline)
     if response.status != 200:
         raise MalformedReply(f"{origin} answers {response.status}, not as a media server", status=response.status)
-    if GetIdentity().read(response).machine_identifier != identifier:
+    if not identifier or GetIdentity().read(response).machine_identifier != identifier:
         raise WrongServer(f"{origin} is another media server")
 
 
@@ -117,14 +124,17 @@ def make_server_error(resource: Resource, reports: tuple[AddressReport, ...]) ->
     if not reports:
         return ServerUnreachable(f"plex.tv lists no address of {name}", sent=False, hint="is it running?")
     if all(report.fate == "http_not_allowed" for report in reports):
-        hint = "allow_http=True permits unencrypted connections to private addresses"
+        hint = (
+            "it requires https, and has no https address"
+            if resource.https_required
+            else "allow_http=True permits unencrypted connections to private addresses"
+        )
     elif resource.presence is False:
         hint = "plex.tv says that it is offline"
     elif any(report.fate == "streaming_refused" for report in reports):
         hint = "access from outside its network may need a subscription"
     else:
-        fates = ", ".join(f"{split_url(report.url)[0]}: {report.fate}" for report in reports[:MAX_RUNNING])
-        hint = fates
+        hint = ", ".join(f"{report.url}: {report.fate}" for report in reports[:MAX_RUNNING])
     return ServerUnreachable(f"no address of {name} could be connected to", sent=False, hint=hint, addresses=reports)
 
 

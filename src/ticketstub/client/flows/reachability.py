@@ -5,12 +5,12 @@ Rule: the token is sent only to an address that has proved to be the server (see
 
 from __future__ import annotations
 
+from math import inf
 from typing import cast
 
 from msgspec.structs import replace
 
 from ticketstub.client.flows.candidates import (
-    MAX_RUNNING,
     Candidate,
     ConnectOptions,
     get_known_address,
@@ -19,7 +19,7 @@ from ticketstub.client.flows.candidates import (
 )
 from ticketstub.client.flows.home import list_resources
 from ticketstub.client.flows.known_servers import choose_server, find_known, make_settings
-from ticketstub.client.flows.probe import look_up_name, make_route, probe, report_failure
+from ticketstub.client.flows.probe import find_sources, look_up_name, make_route, probe, report_failure
 from ticketstub.client.flows.request import Finished, Flow, FlowContext, NextFinished, Start, run_blocking, send_call
 from ticketstub.dns import parse_ip, parse_plex_direct
 from ticketstub.errors import PlexError, Unreachable
@@ -39,23 +39,24 @@ def measure_addresses(options: ConnectOptions, context: FlowContext) -> Flow[tup
         ServerNotFound: the account has no such server.
     """
     clock = context.clock.monotonic
-    deadline = clock() + options.max_wait
     network = yield from run_blocking(options.network.describe)
     resource = options.server
     if isinstance(resource, str):
         resource = choose_server((yield from list_resources(GetResources(), context)), resource)
+    limit = context.settings.deadline
+    deadline = min(clock() + options.max_wait, inf if limit is None else limit)
     known = find_known(resource.client_identifier or "", context)
     found, rejected = list_candidates(resource, allow_http=options.allow_http)
-    waiting = rank_candidates(found, known.routes.get(network) if known else None, {})
+    sources = yield from find_sources(found, options.network)
+    ranked = rank_candidates(found, known.routes.get(network) if known else None, sources)
     reports = {
-        candidate: candidate.report("no_answer", "it did not answer in the time allowed") for candidate in waiting
+        candidate: candidate.report("no_answer", "it did not answer in the time allowed") for candidate in ranked
     }
     running: dict[int, Candidate] = {}
-    while waiting or running:
-        while waiting and len(running) < MAX_RUNNING:
-            candidate = waiting.pop(0)
-            measurement = _measure_address(candidate, resource, context, deadline)
-            running[cast("int", (yield Start(measurement)))] = candidate
+    for candidate in ranked:  # all at once, or dead ones would take the time of the others
+        measurement = _measure_address(candidate, resource, context, deadline)
+        running[cast("int", (yield Start(measurement)))] = candidate
+    while running:
         finished = cast("Finished | None", (yield NextFinished(deadline - clock())))
         if finished is None:
             break

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, closing
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec.structs import replace
 
@@ -52,6 +52,8 @@ LOCK_RETRY_INTERVAL = 0.05
 
 _RETRY_DELAY = 60.0
 """Seconds before an optional renewal that failed is tried again."""
+
+Servers: TypeAlias = tuple[KnownServer, ...]
 
 _MIN_DELAY = 60.0
 _MAX_SAVE_TRIES = 5
@@ -243,17 +245,34 @@ class StoredSession:
         context = context._replace(settings=replace(context.settings, base_url=None)).with_client_identifier(
             credential.client_identifier
         )
-        renewed = with_jwt(credential, *(yield from request_jwt(context, key)), self._context.clock.now())
+        jwt = yield from request_jwt(context, key)
+        now = self._context.clock.now()
         try:
-            return (yield from self.save(renewed, replacing=credential))
+            return (yield from self._save_change(credential, lambda old: with_jwt(old, *jwt, now)))
         except CredentialsError:
-            self.credential = renewed
+            self.credential = with_jwt(credential, *jwt, now)
             raise
 
     def save(self, credential: Credential, *, replacing: Credential | None) -> Flow[Credential]:
         """Store a credential and return it. If the stored one was changed meanwhile, keep and return that one."""
         saved = yield from run_blocking(partial(self.store.save, credential, replacing=replacing))
         return saved or (yield from run_blocking(self.load)) or credential
+
+    def _save_change(self, old: Credential, change: Callable[[Credential], Credential]) -> Flow[Credential]:
+        """Store a changed credential and return it.
+
+        If the stored one was replaced meanwhile by one with another token, keep and return that one. If only facts were
+        added to it, change the stored one.
+        """
+        for _ in range(_MAX_SAVE_TRIES):
+            changed = change(old)
+            if saved := (yield from run_blocking(partial(self.store.save, changed, replacing=old))):
+                return saved
+            current = yield from run_blocking(self.load)
+            if current is None or current.token != old.token:
+                return current or changed
+            old = current
+        return change(old)
 
     def load(self) -> Credential | None:
         """Return what is stored now. Use it in a `RunBlocking` step."""
@@ -265,22 +284,25 @@ class StoredSession:
         account: Account | None = None,
         checked_at: float | None = None,
         server_token: Token | None = None,
-        servers: tuple[KnownServer, ...] | None = None,
+        change_servers: Callable[[Servers], Servers] = lambda servers: servers,
     ) -> Flow[None]:
         """Store new facts about the sign-in; a failure of the store is ignored."""
+
+        def change(old: Credential) -> Credential:
+            return replace(
+                old,
+                account_id=account.id if account and account.id is not None else old.account_id,
+                username=(account and (account.username or account.title)) or old.username,
+                checked_at=checked_at or old.checked_at,
+                server_token=server_token or old.server_token,
+                servers=change_servers(old.servers),
+            )
+
         old = self.credential
-        updated = replace(
-            old,
-            account_id=account.id if account and account.id is not None else old.account_id,
-            username=(account and (account.username or account.title)) or old.username,
-            checked_at=checked_at or old.checked_at,
-            server_token=server_token or old.server_token,
-            servers=old.servers if servers is None else servers,
-        )
         try:
-            saved = yield from self.save(updated, replacing=old)
+            saved = yield from self._save_change(old, change)
         except CredentialsError:
-            saved = updated
+            saved = change(old)
         if self.credential is old:  # it was not renewed meanwhile
             self.credential = saved
 

@@ -241,8 +241,10 @@ class StandardTransport(Transport):
             self._watch(connection.socket)
             response, is_reusable = connection.exchange(message, request.method, now + remaining)
         except BaseException:  # Ctrl-C too
+            self._unwatch()
             connection.close()
             raise
+        self._unwatch()
         if is_reusable:
             self._pool.release(connection)
         else:
@@ -252,11 +254,14 @@ class StandardTransport(Transport):
     def open_branch(self) -> BranchTransport:
         """Return a transport whose requests another thread can abort; it shares the pool."""
         branch = BranchTransport()
-        vars(branch).update(vars(self), _children=[])
+        vars(branch).update(vars(self), _children=[], _socket=None, _lock=Lock())
         return branch
 
     def _watch(self, sock: socket.socket) -> None:
         """Note the socket that is about to be used. A branch can shut it down."""
+
+    def _unwatch(self) -> None:
+        """Forget the socket: from now on it may be closed, or belong to somebody else."""
 
     def _connect(self, key: PoolKey, deadline: float) -> PooledConnection:
         """Connect to an origin, through its proxy and with TLS if necessary."""
@@ -296,10 +301,14 @@ class LazyTlsContext:
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
         self._context = context
-        self._lock = Lock()
+        self._lock, self._process_id = Lock(), os.getpid()
 
     def get(self) -> ssl.SSLContext:
         """Return them."""
+        if (context := self._context) is not None:
+            return context
+        if self._process_id != os.getpid():  # in the child, nobody would release the parent's lock
+            self._lock, self._process_id = Lock(), os.getpid()
         with self._lock:
             self._context = self._context or create_default_ssl_context()
         return self._context
@@ -308,9 +317,10 @@ class LazyTlsContext:
 class BranchTransport(StandardTransport):
     """Sends for one flow that may be cancelled from another thread. Closing it closes nothing: the pool is shared."""
 
-    _socket: socket.socket | None = None
+    _socket: socket.socket | None
     _is_aborted = False
     _children: list[BranchTransport]
+    _lock: Lock  # of `_socket`: it is shut down only while this branch uses it
 
     def open_branch(self) -> BranchTransport:
         """As `StandardTransport.open_branch`. Aborting this branch aborts the new one too."""
@@ -321,7 +331,8 @@ class BranchTransport(StandardTransport):
         return branch
 
     def _watch(self, sock: socket.socket) -> None:
-        self._socket = sock
+        with self._lock:
+            self._socket = sock
         if self._is_aborted:  # `abort` may have missed this socket
             raise Unreachable("the request was aborted", sent=False)
 
@@ -330,9 +341,14 @@ class BranchTransport(StandardTransport):
         self._is_aborted = True
         for branch in self._children:
             branch.abort()
-        if (sock := self._socket) is not None:
-            with suppress(OSError):  # it is closed already, or cannot be shut down while it connects
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not that of SSLSocket, which changes its state
+        with self._lock, suppress(OSError):  # it is closed already, or cannot be shut down while it connects
+            if self._socket is not None:
+                # not the method of SSLSocket, which changes its state
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def _unwatch(self) -> None:
+        with self._lock:
+            self._socket = None
 
     def close(self) -> None:
         """Do nothing."""

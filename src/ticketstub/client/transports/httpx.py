@@ -58,7 +58,8 @@ class _HttpxExchange:
             **dict.fromkeys(("read", "write", "pool"), self.remaining),
         }
         if request.address:
-            fields.insert(0, (b"Host", self.origin.host_header.encode("ascii")))
+            # The library's pool does not know for which name a certificate was checked, so nothing may be reused.
+            fields = [(b"Host", self.origin.host_header.encode("ascii")), (b"Connection", b"close"), *fields]
         # Our fields, Host and the length, and nothing else.
         self.library_request = cast("type[httpx2.Request]", self._library.Request)(
             request.method,
