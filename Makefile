@@ -21,6 +21,7 @@ args ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all test-installs mutants strangers bench check format docs pictures pins clean
+.PHONY: bridge-setup bridge-demo bridge-test bridge-test-all bridge-check
 
 help:
 	@echo 'make demo       sign in to a local Plex and look around (the first time: half a minute of set-up)'
@@ -36,6 +37,9 @@ help:
 	@echo 'make docs       build the documentation site into build/docs, strictly (open build/docs/index.html)'
 	@echo 'make pictures   take the pictures of the documentation anew (needs Chromium)'
 	@echo 'make pins       pin the dependencies anew (needs uv; UPGRADE=--upgrade for newer versions)'
+	@echo 'make bridge-demo      sign in to an application through the bridge (bridge/, an environment of its own)'
+	@echo 'make bridge-test      run its tests of a working day'
+	@echo 'make bridge-test-all  run all its tests: processes, PostgreSQL'
 	@echo 'make clean      remove everything that was made'
 	@echo
 	@echo 'Each sets up .venv the first time. Another Python: make test PYTHON=python3.13'
@@ -112,12 +116,44 @@ $(project): pyproject.toml
 	@$(pip) --no-deps --no-build-isolation --editable .
 	@touch $(project)
 
+# The bridge is a distribution of its own, with an environment of its own: bridge/.venv.
+bridge_python := bridge/$(bin)/python
+bridge_stamp := bridge/.venv/.complete
+bridge_pytest := cd bridge && $(bin)/python -m pytest -n auto
+
+bridge-setup: $(bridge_stamp)
+
+bridge-demo: $(bridge_stamp)
+	@$(bridge_python) -m ticketstub bridge demo
+
+bridge-test: $(bridge_stamp)
+	@$(bridge_pytest) --short $(args)
+
+bridge-test-all: $(bridge_stamp)
+	@$(bridge_pytest) $(args)
+
+bridge-check: $(bridge_stamp)
+	cd bridge && $(bin)/python -m mypy
+	cd bridge && $(bin)/pyright --pythonpath $(bin)/python
+
+$(bridge_stamp): requirements/bridge.txt requirements/build.txt requirements/python.sh bridge/pyproject.toml pyproject.toml
+	@sh requirements/python.sh "$(PYTHON)"
+	@echo 'Setting up bridge/.venv (once; about a minute) ...'
+	@rm -rf bridge/.venv
+	@"$(PYTHON)" -m venv bridge/.venv
+	@$(bridge_python) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bridge.txt -r requirements/build.txt
+	@$(bridge_python) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . --editable bridge
+	@touch $(bridge_stamp)
+
 pins:
 	@sh requirements/pin.sh requirements/dev.txt $(UPGRADE) --all-extras --group dev pyproject.toml
 	@sh requirements/pin.sh requirements/server.txt --extra server --constraint requirements/dev.txt pyproject.toml
 	@sh requirements/pin.sh requirements/docs.txt --group docs --constraint requirements/dev.txt
 	@echo hatchling | sh requirements/pin.sh requirements/build.txt --constraint requirements/dev.txt -
+	@printf 'ticketstub[server] @ file://%s\nticketstub-bridge[demo] @ file://%s/bridge\n' "$(CURDIR)" "$(CURDIR)" | \
+	  sh requirements/pin.sh requirements/bridge.txt $(UPGRADE) --constraint requirements/dev.txt \
+	  --no-emit-package ticketstub --no-emit-package ticketstub-bridge --group bridge/pyproject.toml:dev -
 
 clean:
-	rm -rf .venv .strangers .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv bridge/.venv .strangers .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

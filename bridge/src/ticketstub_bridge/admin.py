@@ -1,0 +1,382 @@
+"""The command `ticketstub bridge`.
+
+Rule: no option takes a secret. What a running bridge knows is asked from it over its socket, never read from its
+database. Whatever is wrong is said in sentences, each fault on its own line, with exit code 1.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ticketstub_bridge.config import ConfigError, load_config
+from ticketstub_bridge.sealing import KeyFileError, create_key_file, digest, make_secret
+from ticketstub_bridge.storage.database import StoreError
+
+_CONFIG, _KEY, _SOCKET = "bridge.toml", "bridge.key", "bridge.sock"
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
+
+
+class BridgeError(Exception):
+    """The command cannot continue; each line of the message is one fault."""
+
+
+def _report_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> int:  # noqa: ANN401  # Click's
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from ticketstub_bridge.control import ControlRefused, NotRunning
+
+        try:
+            return command(*args, **kwargs) or 0
+        except NotRunning:
+            _print_error(["no bridge is running here: start it with `ticketstub bridge serve`"])
+        except ConfigError as error:
+            _print_error(["bridge.toml is refused:", *(f"  {each}" for each in error.problems)])
+        except SQLAlchemyError as error:
+            cause = getattr(error, "orig", None) or error
+            _print_error([f"the database cannot be used: {' '.join(str(cause).split())[:300]}"])
+        except (BridgeError, ControlRefused, KeyFileError, StoreError) as error:
+            _print_error(str(error).splitlines())
+        except OSError as error:
+            _print_error([f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)])
+        return 1
+
+    return wrapper
+
+
+def _print_error(lines: Iterable[str]) -> None:
+    for number, line in enumerate(lines):
+        click.echo(f"{'' if number else 'error: '}{_UNPRINTABLE.sub(' ', line)}", err=True)
+
+
+_folder = click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    show_default="here",
+    help="Where bridge.toml and bridge.key are.",
+)
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group(help="Let the people of your Plex server sign in to your other applications. A preview.")
+def bridge() -> None:
+    """Group the subcommands."""
+
+
+@bridge.command()
+@_folder
+@click.option("--url", metavar="URL", help="The bridge's public address: https://auth.example.org.")
+@click.option("--server", metavar="NAME", help="The media server, by name or identifier, if you own several.")
+@click.option("--plex-tv", metavar="URL", default="https://plex.tv", help="Plex, or a local Plex.")
+@_report_errors
+def init(folder: Path, url: str | None, server: str | None, plex_tv: str) -> None:
+    """Sign in as the server's owner, and write bridge.toml and bridge.key."""
+    from ticketstub_bridge.setting_up import choose_server, find_own_servers
+    from ticketstub_bridge.writing import write_new
+
+    for name in (_CONFIG, _KEY):
+        if (folder / name).exists():
+            raise BridgeError(f"{folder / name} exists: this folder has a bridge already")
+    url = url or click.prompt("The bridge's public address", err=True)
+    owner_id, servers = find_own_servers(plex_tv, lambda text: click.echo(text, err=True))
+    chosen = choose_server(
+        servers, server, lambda names: click.prompt("Which server", type=click.Choice(names), err=True)
+    )
+    if chosen is None:
+        names = ", ".join(each.name or "unnamed" for each in servers) or "none"
+        raise BridgeError(f"name one of your servers with --server: {names}")
+    folder.mkdir(parents=True, exist_ok=True)
+    values: dict[str, Any] = {"url": url, "database": "sqlite:///bridge.db", "trusted_proxies": ["127.0.0.1"]}
+    if plex_tv != "https://plex.tv":
+        values["plex_tv"] = plex_tv
+    table = {"name": chosen.name, "machine_identifier": chosen.client_identifier, "owner_id": owner_id}
+    write_new(folder / _CONFIG, values, [table])
+    create_key_file(folder / _KEY)
+    click.echo(f"Wrote {folder / _CONFIG} and {folder / _KEY}. Keep a copy of bridge.key: the database needs it.")
+    click.echo("Next: ticketstub bridge client add NAME --redirect-uri URL, then ticketstub bridge serve")
+
+
+@bridge.group()
+def client() -> None:
+    """Manage the applications."""
+
+
+@client.command("add")
+@click.argument("client_id", metavar="ID")
+@_folder
+@click.option("--redirect-uri", "redirect_uris", metavar="URL", multiple=True, required=True, help="An exact address.")
+@click.option("--name", help="The name for people.")
+@click.option("--public", is_flag=True, help="An application without a secret, such as a page or a phone app.")
+@click.option("--allow", metavar="ROLE", multiple=True, help="Who may use it, if fewer than access.allow says.")
+@click.option("--post-logout-redirect-uri", metavar="URL", multiple=True, help="Where it may send people after logout.")
+@click.option("--backchannel-logout-uri", metavar="URL", help="Where it takes logout messages.")
+@click.option("--signing", type=click.Choice(["RS256", "EdDSA"]), default="RS256", help="How ID tokens are signed.")
+@_report_errors
+def add(
+    client_id: str,
+    folder: Path,
+    redirect_uris: tuple[str, ...],
+    name: str | None,
+    public: bool,
+    allow: tuple[str, ...],
+    post_logout_redirect_uri: tuple[str, ...],
+    backchannel_logout_uri: str | None,
+    signing: str,
+) -> None:
+    """Add an application, and print its settings. The secret is shown once; only its digest is stored."""
+    from ticketstub_bridge.writing import add_client
+
+    secret = None if public else make_secret()
+    values = {
+        "id": client_id,
+        "name": name,
+        "secret_hash": digest(secret) if secret else None,
+        "redirect_uris": list(redirect_uris),
+        "post_logout_redirect_uris": list(post_logout_redirect_uri) or None,
+        "backchannel_logout_uri": backchannel_logout_uri,
+        "allow": list(allow) or None,
+        "signing": signing if signing != "RS256" else None,
+    }
+    add_client(folder / _CONFIG, {key: value for key, value in values.items() if value is not None})
+    config = load_config(folder / _CONFIG)
+    _print_fields(
+        [
+            ("Issuer", config.url),
+            ("Discovery", f"{config.url}/.well-known/openid-configuration"),
+            ("Client ID", client_id),
+            ("Client secret", secret or "none: this is a public application"),
+            ("Scopes", "openid profile email groups"),
+            ("PKCE", "S256" + ("" if public else " (recommended)")),
+        ]
+    )
+    _reload_running(folder)
+
+
+@client.command("list")
+@_folder
+@_as_json
+@_report_errors
+def list_clients(folder: Path, as_json: bool) -> None:
+    """List the applications."""
+    config = load_config(folder / _CONFIG)
+    rows = [
+        {
+            "id": each.id,
+            "name": each.name,
+            "public": each.secret_hash is None,
+            "allow": sorted(each.allow),
+            "redirect_uris": list(each.redirect_uris),
+        }
+        for each in config.clients.values()
+    ]
+    _print_rows(rows, as_json=as_json, empty="There is no application yet: ticketstub bridge client add")
+
+
+@client.command("remove")
+@click.argument("client_id", metavar="ID")
+@_folder
+@_report_errors
+def remove(client_id: str, folder: Path) -> None:
+    """Remove an application; what it was given ends."""
+    from ticketstub_bridge.writing import remove_client
+
+    if not remove_client(folder / _CONFIG, client_id):
+        raise BridgeError(f"there is no application {client_id!r}: see `ticketstub bridge client list`")
+    click.echo(f"Removed {client_id}.")
+    _reload_running(folder)
+
+
+@bridge.command()
+@_folder
+@click.option("--db", metavar="URL", help="A database that replaces the one in bridge.toml.")
+@_report_errors
+def check(folder: Path, db: str | None) -> int:
+    """Check configuration, key, database, address, clock, Plex and applications: what is wrong, and what to do."""
+    from ticketstub_bridge.checking import run_checks
+
+    findings = run_checks(folder, _check_database(db))
+    for finding in findings:
+        click.echo(f"{finding.state:<8}{_UNPRINTABLE.sub(' ', finding.text)}")
+    return int(any(finding.state == "wrong" for finding in findings))
+
+
+@bridge.command()
+@_folder
+@click.option(
+    "--db", metavar="URL", help="A database that replaces the one in bridge.toml: postgresql://USER@HOST/NAME."
+)
+@click.option("--drain", type=click.FloatRange(0, 300), default=2.0, help="Seconds between 'not ready' and the end.")
+@_report_errors
+def serve(folder: Path, db: str | None, drain: float) -> None:
+    """Run the bridge."""
+    from ticketstub_bridge.observing import set_up_log
+    from ticketstub_bridge.serving import serve as run
+
+    set_up_log()
+    run(folder, database=_check_database(db), drain=drain)
+
+
+@bridge.command()
+@_folder
+@click.option("--db", metavar="URL", help="A database that replaces the one in bridge.toml.")
+@_report_errors
+def migrate(folder: Path, db: str | None) -> None:
+    """Bring the database's tables up to date; `serve` does it too."""
+    from ticketstub_bridge.storage.migrate import run_migration_process
+
+    run_migration_process(_check_database(db) or load_config(folder / _CONFIG).database)
+    click.echo("The database is up to date.")
+
+
+@bridge.command()
+@_folder
+@_as_json
+@_report_errors
+def people(folder: Path, as_json: bool) -> None:
+    """List the people who have signed in."""
+    rows = _ask(folder, "/people")
+    for row in rows:
+        row["roles"] = ", ".join(f"{server}:{role}" for server, role in row["roles"].items())
+    shown = ("handle", "name", "email", "account_id", "roles", "signed_in_at", "lost_at")
+    _print_rows(rows, as_json=as_json, columns=shown, empty="Nobody has signed in yet.")
+
+
+@bridge.command()
+@_folder
+@_as_json
+@_report_errors
+def sessions(folder: Path, as_json: bool) -> None:
+    """List the sessions."""
+    shown = ("handle", "browser", "created_at", "seen_at", "sid")
+    _print_rows(_ask(folder, "/sessions"), as_json=as_json, columns=shown, empty="Nobody is signed in.")
+
+
+@bridge.command()
+@_folder
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, help="How many.")
+@_as_json
+@_report_errors
+def events(folder: Path, limit: int, as_json: bool) -> None:
+    """List what happened, the newest last."""
+    rows = _ask(folder, "/events", {"limit": limit})
+    _print_rows(
+        rows, as_json=as_json, columns=("at", "kind", "sub", "client_id", "detail"), empty="Nothing happened yet."
+    )
+
+
+@bridge.command("sign-out")
+@click.argument("person")
+@_folder
+@_report_errors
+def sign_out(person: str, folder: Path) -> None:
+    """End everything of a person (handle, sub or account id): sessions, tokens, and what applications hold."""
+    answer = _ask(folder, "/sign-out", {"person": person})
+    click.echo(f"Signed out {answer['handle']}: {answer['sessions']} sessions.")
+
+
+@bridge.group()
+def keys() -> None:
+    """Manage the signing keys."""
+
+
+@keys.command()
+@_folder
+@_report_errors
+def rotate(folder: Path) -> None:
+    """Replace the signing keys; the old ones stay published while anything that they signed is used."""
+    for kid in _ask(folder, "/keys/rotate")["kids"]:
+        click.echo(f"New key: {kid}")
+
+
+@bridge.command()
+@_folder
+@_report_errors
+def reload(folder: Path) -> None:
+    """Let the running bridge read bridge.toml again (as SIGHUP does)."""
+    click.echo(f"Reloaded: {_ask(folder, '/reload')['clients']} applications.")
+
+
+@bridge.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8180, help="The bridge's port; 0 takes a free one.")
+@_report_errors
+def demo(port: int) -> None:
+    """Start a local Plex, a bridge and a small application, all on this computer, to try a sign-in."""
+    from ticketstub_bridge.demo import run_demo
+
+    run_demo(port)
+
+
+@bridge.command(context_settings={"ignore_unknown_options": True})
+@click.argument("command", nargs=-1, required=True, metavar="-- COMMAND")
+@_report_errors
+def run(command: tuple[str, ...]) -> int:
+    """Run a program beside a local Plex and a bridge; environment variables name them."""
+    from ticketstub_bridge.demo import run_program
+
+    return run_program(command)
+
+
+def _check_database(url: str | None) -> str | None:
+    from ticketstub_bridge.config import check_database, resolve_database
+
+    if url is None:
+        return None
+    if problem := check_database(url):
+        raise BridgeError(f"--db {problem}")
+    return resolve_database(url, Path())
+
+
+def _ask(folder: Path, call: str, arguments: dict[str, Any] | None = None) -> Any:  # noqa: ANN401  # JSON
+    from ticketstub_bridge.control import call_bridge
+
+    return call_bridge(folder / _SOCKET, call, arguments)
+
+
+def _reload_running(folder: Path) -> None:
+    from ticketstub_bridge.control import NotRunning
+
+    try:
+        _ask(folder, "/reload")
+    except NotRunning:
+        return
+    click.echo("The running bridge uses it now. Other replicas: ticketstub bridge reload, on each.")
+
+
+def _print_fields(fields: Iterable[tuple[str, str]]) -> None:
+    for name, value in fields:
+        click.echo(f"{name:<15}{value}")
+
+
+def _print_rows(
+    rows: list[dict[str, Any]], *, as_json: bool, columns: tuple[str, ...] | None = None, empty: str
+) -> None:
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        click.echo(empty)
+        return
+    names = columns or tuple(rows[0])
+    table = [names, *([_format(name, row.get(name)) for name in names] for row in rows)]
+    widths = [max(len(row[index]) for row in table) for index in range(len(names))]
+    for row in table:
+        click.echo("  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _format(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float) and (name == "at" or name.endswith("_at")):
+        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S}"
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return _UNPRINTABLE.sub(" ", text)[:60]

@@ -1,0 +1,225 @@
+"""The bridge as an ASGI application: its routes, what happens around each request, and its background work.
+
+Rule: a request that the database cannot answer gets 503, never a guess. Errors show nothing but that they happened. The
+log names the route, never the URL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ticketstub_bridge import endpoints, interaction
+from ticketstub_bridge.core import Bridge, Overloaded
+from ticketstub_bridge.logout import deliver_logouts, log_out
+from ticketstub_bridge.observing import log, log_failure
+from ticketstub_bridge.pages import COMMON_HEADERS, STATIC_FILES
+from ticketstub_bridge.recheck import check_due
+from ticketstub_bridge.requests import BadBody, get_bridge
+from ticketstub_bridge.sealing import make_identifier
+
+_FORWARDED = frozenset({"x-forwarded-for", "x-forwarded-host", "forwarded", "via", "x-real-ip"})
+
+
+async def check_alive(_request: Request) -> Response:
+    """Say that the process answers."""
+    return PlainTextResponse("alive\n")
+
+
+async def check_ready(request: Request) -> Response:
+    """Say whether requests can be answered: the database is there, and the process is not about to end."""
+    bridge = get_bridge(request)
+    if bridge.is_draining:
+        return PlainTextResponse("draining\n", 503)
+    await bridge.run(bridge.database.get_time)
+    return PlainTextResponse("ready\n")
+
+
+async def show_metrics(request: Request) -> Response:
+    """Return the metrics; not to requests that came through a proxy, which are the public's."""
+    if not _FORWARDED.isdisjoint(request.headers.keys()):
+        return PlainTextResponse("not found\n", 404)
+    return Response(get_bridge(request).metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def show_static_file(request: Request) -> Response:
+    """Return the style or the icon."""
+    content, media_type = STATIC_FILES.get(request.path_params["name"], (None, None))
+    if content is None:
+        return PlainTextResponse("not found\n", 404)
+    return Response(content, headers={"Cache-Control": "public, max-age=3600", **COMMON_HEADERS}, media_type=media_type)
+
+
+async def go_to_account(_request: Request) -> Response:
+    """Lead from the bare address to the person's sessions."""
+    return RedirectResponse("/account", 303)
+
+
+ROUTES = [
+    Route("/.well-known/openid-configuration", endpoints.show_metadata, methods=["GET"]),
+    Route("/.well-known/oauth-authorization-server", endpoints.show_metadata, methods=["GET"]),
+    Route("/.well-known/webfinger", endpoints.show_webfinger, methods=["GET"]),
+    Route("/jwks", endpoints.show_keys, methods=["GET"]),
+    Route("/token", endpoints.issue_tokens, methods=["POST"]),
+    Route("/userinfo", endpoints.show_userinfo, methods=["GET", "POST"]),
+    Route("/revoke", endpoints.revoke_token, methods=["POST"]),
+    *(
+        Route(path, endpoints.answer_preflight, methods=["OPTIONS"])
+        for path in (
+            "/.well-known/openid-configuration",
+            "/.well-known/oauth-authorization-server",
+            "/jwks",
+            "/token",
+            "/userinfo",
+            "/revoke",
+        )
+    ),
+    Route("/authorize", interaction.authorize, methods=["GET", "POST"]),
+    Route("/sign-in", interaction.begin_sign_in, methods=["POST"]),
+    Route("/plex/return", interaction.return_from_plex, methods=["GET"]),
+    Route("/continue", interaction.continue_sign_in, methods=["GET"]),
+    Route("/consent", interaction.decide_consent, methods=["POST"]),
+    Route("/account", interaction.show_account, methods=["GET"]),
+    Route("/account", interaction.end_own_sessions, methods=["POST"]),
+    Route("/logout", log_out, methods=["GET", "POST"]),
+    Route("/livez", check_alive, methods=["GET"]),
+    Route("/readyz", check_ready, methods=["GET"]),
+    Route("/metrics", show_metrics, methods=["GET"]),
+    Route("/static/{name}", show_static_file, methods=["GET"]),
+    Route("/", go_to_account, methods=["GET"]),
+]
+
+
+def create_app(bridge: Bridge, *, with_background: bool = True) -> Starlette:
+    """Return the ASGI application of a bridge.
+
+    Args:
+        bridge: the bridge.
+        with_background: whether to check memberships and tell applications while the application runs.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+        tasks = [asyncio.create_task(each) for each in _list_work(bridge)] if with_background else []
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await bridge.close()
+
+    app = Starlette(
+        routes=ROUTES,
+        lifespan=lifespan,
+        exception_handlers={
+            SQLAlchemyError: _answer_unavailable,
+            Overloaded: _answer_unavailable,
+            BadBody: _answer_bad_body,
+            Exception: _answer_failure,
+        },
+    )
+    app.state.bridge = bridge
+    app.add_middleware(RequestLog, bridge=bridge)
+    return app
+
+
+class RequestLog:
+    """Logs and measures each request by its route."""
+
+    def __init__(self, app: ASGIApp, bridge: Bridge) -> None:
+        self._app = app
+        self._bridge = bridge
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and log how it was answered."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status, request_id = time.perf_counter(), 500, make_identifier()
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message.setdefault("headers", []).append((b"x-request-id", request_id.encode()))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_note)
+        finally:
+            seconds, route = time.perf_counter() - started, _get_route(scope)
+            self._bridge.metrics.requests.labels(route, str(status)).observe(seconds)
+            if route not in {"/livez", "/readyz", "/metrics"}:
+                log(
+                    "request",
+                    method=scope["method"],
+                    route=route,
+                    status=status,
+                    ms=round(seconds * 1000, 1),
+                    id=request_id,
+                )
+
+
+def _get_route(scope: Scope) -> str:
+    for route in ROUTES:
+        if route.matches(scope)[0] is not Match.NONE:
+            return route.path
+    return "other"
+
+
+def _answer_unavailable(request: Request, error: Exception) -> Response:
+    log_failure("database_unavailable" if isinstance(error, SQLAlchemyError) else "overloaded", error)
+    return _answer_error(request, 503, "Not available", "temporarily_unavailable")
+
+
+def _answer_bad_body(request: Request, error: Exception) -> Response:
+    status = error.status if isinstance(error, BadBody) else 400
+    return _answer_error(request, status, "This request cannot be read", "invalid_request")
+
+
+def _answer_failure(request: Request, error: Exception) -> Response:
+    log_failure("failure", error, route=_get_route(request.scope))
+    return _answer_error(request, 500, "Something went wrong", "server_error")
+
+
+def _answer_error(request: Request, status: int, title: str, code: str) -> Response:
+    headers = {"Cache-Control": "no-store"} | ({"Retry-After": "5"} if status == 503 else {})
+    if request.url.path in {"/token", "/userinfo", "/revoke", "/jwks"}:
+        from starlette.responses import JSONResponse
+
+        return JSONResponse({"error": code}, status, headers)
+    response = get_bridge(request).pages.render_message(title, ["Try again in a moment."], status=status)
+    response.headers.update(headers)
+    return response
+
+
+def _list_work(bridge: Bridge) -> list[Any]:
+    async def check() -> None:
+        await check_due(bridge)
+
+    async def deliver() -> None:
+        await deliver_logouts(bridge)
+
+    async def delete() -> None:
+        await bridge.run(bridge.store.delete_old)
+
+    return [_repeat(check, 30.0), _repeat(deliver, 1.0), _repeat(delete, 3600.0)]
+
+
+async def _repeat(work: Callable[[], Awaitable[None]], seconds: float) -> None:
+    """Do something again and again. A failure is logged, and does not end it."""
+    while True:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001  # whatever it was, the next round may succeed
+            log_failure("background_work_failed", error)
+        await asyncio.sleep(seconds)

@@ -1,0 +1,204 @@
+"""What applications ask for: discovery, tokens, userinfo, revocation, keys, WebFinger.
+
+Rule: addresses come from the configuration, never from the request. Every error has the form that its specification
+gives it. An answer about somebody is never cached.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ticketstub_bridge.clients import AUTH_METHODS, GRANT_TYPES
+from ticketstub_bridge.core import Bridge
+from ticketstub_bridge.keys import ALGORITHMS
+from ticketstub_bridge.people import CLAIMS, SCOPES, make_claims, may_come_in
+from ticketstub_bridge.provider import ProviderRequest, Reply
+from ticketstub_bridge.recheck import check_before_refresh
+from ticketstub_bridge.requests import BadBody, get_bridge, read_form
+
+ISSUER_RELATION = "http://openid.net/specs/connect/1.0/issuer"
+_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_BEARER = re.compile(r"Bearer +([A-Za-z0-9\-._~+/]{1,200}=*)", re.IGNORECASE).fullmatch
+_METADATA_SECONDS = 300
+
+
+def make_metadata(bridge: Bridge) -> dict[str, Any]:
+    """Return what this provider can do (OpenID Connect Discovery, RFC 8414)."""
+    url = bridge.config.url
+    return {
+        "issuer": url,
+        "authorization_endpoint": f"{url}/authorize",
+        "token_endpoint": f"{url}/token",
+        "userinfo_endpoint": f"{url}/userinfo",
+        "jwks_uri": f"{url}/jwks",
+        "revocation_endpoint": f"{url}/revoke",
+        "end_session_endpoint": f"{url}/logout",
+        "scopes_supported": list(SCOPES),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": list(GRANT_TYPES),
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": list(ALGORITHMS),
+        "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "claims_supported": [*CLAIMS, "iss", "aud", "exp", "iat", "auth_time", "nonce", "sid", "amr", "at_hash"],
+        "claim_types_supported": ["normal"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "code_challenge_methods_supported": ["S256"],
+        "claims_parameter_supported": False,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "authorization_response_iss_parameter_supported": True,
+    }
+
+
+async def show_metadata(request: Request) -> Response:
+    """Answer a discovery request."""
+    return _respond(request, make_metadata(get_bridge(request)), max_age=_METADATA_SECONDS)
+
+
+async def show_keys(request: Request) -> Response:
+    """Publish the signing keys."""
+    bridge = get_bridge(request)
+    return _respond(request, {"keys": await bridge.run(bridge.keys.list_public)}, max_age=_METADATA_SECONDS)
+
+
+async def show_webfinger(request: Request) -> Response:
+    """Say that this bridge is the issuer for a person or address (RFC 7033)."""
+    bridge, query = get_bridge(request), request.query_params
+    resource = query.get("resource", "")
+    if not re.fullmatch(r"(acct:[^\s@]{1,100}@|https://)[A-Za-z0-9.\-:\[\]]{1,253}(/\S{0,500})?", resource):
+        return JSONResponse({"error": "invalid_request"}, 400, {"Access-Control-Allow-Origin": "*"})
+    relations = query.getlist("rel")
+    is_wanted = not relations or ISSUER_RELATION in relations
+    links = [{"rel": ISSUER_RELATION, "href": bridge.config.url}] if is_wanted else []
+    return JSONResponse(
+        {"subject": resource, "links": links},
+        headers={"Access-Control-Allow-Origin": "*"},  # RFC 7033, 5
+        media_type="application/jrd+json",
+    )
+
+
+async def issue_tokens(request: Request) -> Response:
+    """Exchange a code or a refresh token for tokens."""
+    bridge = get_bridge(request)
+    parameters = await _read_client_form(request)
+    if isinstance(parameters, Response):
+        return parameters
+    provider_request = ProviderRequest("POST", parameters, request.headers)
+    grant_type = parameters.get("grant_type", "")
+    if grant_type == "refresh_token":
+        await check_before_refresh(bridge, parameters.get("refresh_token", ""))
+    reply = await bridge.run(bridge.provider.answer_token_request, provider_request)
+    outcome = "issued" if reply.status == 200 else str(reply.body.get("error"))
+    bridge.metrics.tokens.labels(grant_type if grant_type in GRANT_TYPES else "other", outcome).inc()
+    return _respond_reply(request, reply)
+
+
+async def revoke_token(request: Request) -> Response:
+    """Revoke a token (RFC 7009)."""
+    bridge = get_bridge(request)
+    parameters = await _read_client_form(request)
+    if isinstance(parameters, Response):
+        return parameters
+    provider_request = ProviderRequest("POST", parameters, request.headers)
+    reply = await bridge.run(bridge.provider.answer_revocation, provider_request)
+    return Response(None, 200, _NO_STORE) if reply.status == 200 else _respond_reply(request, reply)
+
+
+async def _read_client_form(request: Request) -> Mapping[str, str] | Response:
+    """Return the parameters of an application's form, or the error to answer with."""
+    try:
+        form = await read_form(request)
+    except BadBody as error:
+        return _respond_reply(request, Reply(413 if error.status == 413 else 400, {"error": "invalid_request"}))
+    if form.repeated:
+        body = {"error": "invalid_request", "error_description": "A parameter occurs more than once."}
+        return _respond_reply(request, Reply(400, body))
+    if "authorization" in request.headers and "client_secret" in form.values:
+        body = {"error": "invalid_request", "error_description": "The client authenticates in two ways."}
+        return _respond_reply(request, Reply(400, body))
+    return form.values
+
+
+async def show_userinfo(request: Request) -> Response:
+    """Return the claims about the person of an access token."""
+    bridge = get_bridge(request)
+    token = await _find_bearer_token(request)
+    if token is None:
+        return _challenge(request, 401, "")
+    grant = await bridge.run(bridge.store.grants.find_access_token, token) if token else None
+    client = bridge.config.clients.get(grant.client_id) if grant else None
+    if grant is None or client is None:
+        return _challenge(request, 401, "invalid_token")
+    if not may_come_in(bridge.config, grant.person.account_id, grant.person.roles, client):
+        return _challenge(request, 401, "invalid_token")
+    if "openid" not in grant.scope.split():
+        return _challenge(request, 403, "insufficient_scope")
+    return _respond(request, make_claims(grant.person, client, grant.scope))
+
+
+async def _find_bearer_token(request: Request) -> str | None:
+    """Return the access token of a request (RFC 6750, 2.1 and 2.2); `None` without one, empty for one that is none."""
+    header = request.headers.get("authorization")
+    if header is not None:
+        match = _BEARER(header)
+        return match[1] if match else ""
+    if request.method != "POST":
+        return None
+    try:
+        form = await read_form(request)
+    except BadBody:
+        return None
+    return "" if "access_token" in form.repeated else form.values.get("access_token")
+
+
+def _challenge(request: Request, status: int, error: str) -> Response:
+    header = f'Bearer error="{error}"' if error else "Bearer"
+    return _respond_reply(request, Reply(status, {"error": error} if error else {}, (("WWW-Authenticate", header),)))
+
+
+async def answer_preflight(request: Request) -> Response:
+    """Answer a browser that asks whether an application without a server may call."""
+    headers = {
+        **_make_cors_headers(request),
+        "Access-Control-Allow-Methods": "GET, POST",
+        "Access-Control-Allow-Headers": "Authorization, Content-Type",
+        "Access-Control-Max-Age": "600",
+    }
+    return Response(None, 204, headers)
+
+
+def _respond_reply(request: Request, reply: Reply) -> Response:
+    headers = {**_NO_STORE, **dict(reply.headers), **_make_cors_headers(request)}
+    return JSONResponse(dict(reply.body), reply.status, headers)
+
+
+def _respond(request: Request, body: Mapping[str, Any], *, max_age: int = 0) -> Response:
+    caching = {"Cache-Control": f"public, max-age={max_age}"} if max_age else _NO_STORE
+    return JSONResponse(dict(body), headers={**caching, **_make_cors_headers(request)})
+
+
+def _make_cors_headers(request: Request) -> dict[str, str]:
+    """Return the headers that let pages of public applications read an answer."""
+    origin = request.headers.get("origin")
+    is_known = origin is not None and any(
+        client.secret_hash is None and origin == _get_origin(uri)
+        for client in get_bridge(request).config.clients.values()
+        for uri in client.redirect_uris
+    )
+    vary = {"Vary": "Origin"}
+    return vary | {"Access-Control-Allow-Origin": origin} if is_known and origin else vary
+
+
+def _get_origin(url: str) -> str | None:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}" if parts.scheme in {"http", "https"} else None

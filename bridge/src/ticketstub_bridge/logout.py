@@ -1,0 +1,161 @@
+"""Ending sessions: by the person, by an application, by the administrator; and telling the applications.
+
+Rule: an application's request ends a session without a question only if it proves, by an ID token of this bridge, that
+it belongs to that session. The browser is sent only to a registered address. Telling applications never delays anybody.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from ticketstub_bridge.config import Client
+from ticketstub_bridge.core import Bridge
+from ticketstub_bridge.observing import log, log_failure
+from ticketstub_bridge.provider import append_parameters
+from ticketstub_bridge.requests import (
+    get_bridge,
+    get_browser,
+    get_cookie_name,
+    get_session,
+    is_own_form,
+    read_form,
+    read_query,
+    set_cookie,
+)
+from ticketstub_bridge.sealing import make_identifier
+from ticketstub_bridge.storage import LogoutMessage
+
+BACKCHANNEL_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+_TOKEN_SECONDS = 120
+_RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
+
+
+def end_session(bridge: Bridge, sid: str) -> bool:
+    """End a session and what was given in it, and tell the applications; returns whether it was active. Blocks."""
+    is_ended = bridge.store.endings.end_session(sid, bridge.told_clients)
+    if is_ended:
+        bridge.store.events.add("signed_out", detail=sid)
+    return is_ended
+
+
+def end_person(bridge: Bridge, sub: str, reason: str) -> int:
+    """End all sessions and grants of a person, also offline ones; returns the number of sessions. Blocks."""
+    ended = bridge.store.endings.end_person(sub, bridge.told_clients)
+    bridge.store.events.add(reason, sub=sub)
+    log(reason, sub=sub, sessions=ended)
+    return ended
+
+
+async def log_out(request: Request) -> Response:
+    """Answer an application's logout request (OpenID Connect RP-Initiated Logout), or the person's own."""
+    bridge, session = get_bridge(request), await get_session(request)
+    parameters = await read_form(request) if request.method == "POST" else read_query(request)
+    values, (browser, is_new) = parameters.values, get_browser(request)
+    claims = await bridge.run(bridge.keys.verify, values["id_token_hint"]) if "id_token_hint" in values else None
+    is_valid, client = _find_client(bridge, values, claims)
+    if parameters.repeated or ("id_token_hint" in values and claims is None) or not is_valid:
+        return bridge.pages.render_message(
+            "Not signed out",
+            ["The application's request to sign you out is not valid. You can sign out on the page of your sessions."],
+            links=[("/account", "My sessions")],
+            status=400,
+        )
+    return_url = _find_return_url(client, values)
+    is_confirmed = request.method == "POST" and is_own_form(request, values, browser, "log-out")
+    is_proven = claims is not None and session is not None and claims.get("sid") == session.sid
+    if session is not None and not is_proven and not is_confirmed:
+        page = bridge.pages.render(
+            "log_out.html",
+            form_actions=[return_url] if return_url else [],
+            client_name=client.name if client else None,
+            person=session.person,
+            hidden_fields={name: value for name, value in values.items() if name != "form_token"},
+            form_token=bridge.sealer.make_form_token(browser, "log-out"),
+        )
+        if is_new:
+            set_cookie(bridge, page, "browser", browser)
+        return page
+    if session is not None:
+        await bridge.run(end_session, bridge, session.sid)
+    elif claims is not None and isinstance(sid := claims.get("sid"), str):
+        await bridge.run(end_session, bridge, sid)  # another browser's, which the application proves to be in
+    response = _show_signed_out(bridge, return_url)
+    response.delete_cookie(get_cookie_name(bridge, "session"), path="/", secure=bridge.config.is_https, httponly=True)
+    return response
+
+
+def _find_client(bridge: Bridge, values: dict[str, str], claims: dict[str, Any] | None) -> tuple[bool, Client | None]:
+    """Return whether a logout request does not contradict itself, and its application, if it names one."""
+    audience, named = (claims or {}).get("aud"), values.get("client_id")
+    if claims is not None and (claims.get("iss") != bridge.config.url or (named and named != audience)):
+        return False, None
+    client_id = named or audience
+    return True, bridge.config.clients.get(client_id) if isinstance(client_id, str) else None
+
+
+def _find_return_url(client: Client | None, values: dict[str, str]) -> str | None:
+    url = values.get("post_logout_redirect_uri")
+    if client is None or url is None or url not in client.post_logout_redirect_uris:
+        return None
+    return append_parameters(url, {"state": values["state"]}) if "state" in values else url
+
+
+def _show_signed_out(bridge: Bridge, return_url: str | None) -> Response:
+    if return_url is None:
+        return bridge.pages.render("signed_out.html", return_url=None)
+    response = RedirectResponse("/", 303, headers={"Cache-Control": "no-store"})
+    response.headers["location"] = return_url  # as it is registered
+    return response
+
+
+async def deliver_logouts(bridge: Bridge) -> int:
+    """Send the logout messages that are due; returns how many were delivered."""
+    delivered = 0
+    for message in await bridge.run(bridge.store.endings.claim_messages):
+        delivered += await _deliver(bridge, message)
+    return delivered
+
+
+async def _deliver(bridge: Bridge, message: LogoutMessage) -> bool:
+    client = bridge.config.clients.get(message.client_id)
+    if client is None or client.backchannel_logout_uri is None:
+        await bridge.run(bridge.store.endings.finish_message, message.id)
+        return False
+    token = await bridge.run(_make_logout_token, bridge, client, message)
+    try:
+        status = await bridge.send_logout(client.backchannel_logout_uri, token)
+    except Exception as error:  # noqa: BLE001  # whatever an application's server does, the others are told too
+        log_failure("logout_not_delivered", error, client=client.id)
+        status = 0
+    if status in {200, 204}:
+        bridge.metrics.logouts.labels("delivered").inc()
+        await bridge.run(bridge.store.endings.finish_message, message.id)
+        return True
+    is_last = message.attempts >= len(_RETRY_SECONDS) or 400 <= status < 500
+    bridge.metrics.logouts.labels("given_up" if is_last else "postponed").inc()
+    if is_last:
+        log("logout_given_up", logging.WARNING, client=client.id, status=status)
+        await bridge.run(bridge.store.endings.finish_message, message.id)
+    else:
+        seconds = _RETRY_SECONDS[message.attempts]
+        await bridge.run(bridge.store.endings.postpone_message, message.id, seconds)
+    return False
+
+
+def _make_logout_token(bridge: Bridge, client: Client, message: LogoutMessage) -> str:
+    now = int(bridge.database.get_time())
+    claims = {
+        "iss": bridge.config.url,
+        "aud": client.id,
+        "iat": now,
+        "exp": now + _TOKEN_SECONDS,
+        "jti": make_identifier(),
+        "sub": message.sub,
+        "sid": message.sid,
+        "events": {BACKCHANNEL_EVENT: {}},
+    }
+    return bridge.keys.sign(claims, client.signing, kind="logout+jwt")

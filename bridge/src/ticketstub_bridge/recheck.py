@@ -1,0 +1,54 @@
+"""Asking for memberships again: at each refresh, and for everybody who is signed in every few hours.
+
+Rule: a membership that Plex says is over ends everything that the person has. An answer that does not come ends
+nothing at once; `grace` decides, whenever something is read, how long it may be missing.
+"""
+
+from __future__ import annotations
+
+from ticketstub_bridge.core import Bridge
+from ticketstub_bridge.logout import end_person
+from ticketstub_bridge.people import may_come_in
+from ticketstub_bridge.plex import CheckResult
+from ticketstub_bridge.storage import Person
+
+
+async def check_before_refresh(bridge: Bridge, refresh_token: str) -> None:
+    """Ask Plex about the person of a refresh token before it is redeemed."""
+    person = await bridge.run(bridge.store.grants.find_refreshing_person, refresh_token)
+    if person is not None:
+        await check_person(bridge, person)
+
+
+async def check_due(bridge: Bridge) -> int:
+    """Ask Plex about everybody who is due; returns how many were asked."""
+    asked = 0
+    while people := await bridge.run(bridge.store.people.claim_checks, bridge.store.freshness):
+        for person in people:
+            await check_person(bridge, person)
+        asked += len(people)
+    return asked
+
+
+async def check_person(bridge: Bridge, person: Person) -> None:
+    """Ask Plex for a person's membership, and end what they have if it is over."""
+    if person.plex_token is None:
+        return
+    result = await bridge.plex.check(person.sub, person.plex_token)
+    outcome = await bridge.run(_record, bridge, person, result)
+    bridge.metrics.checks.labels(outcome).inc()
+
+
+def _record(bridge: Bridge, person: Person, result: CheckResult) -> str:
+    if result == "unknown":
+        return "unknown"
+    if (
+        result != "over"
+        and result.account_id == person.account_id
+        and may_come_in(bridge.config, result.account_id, result.roles)
+    ):
+        bridge.store.people.record_check(person.sub, result)
+        return "member"
+    if bridge.store.people.record_loss(person.sub):
+        end_person(bridge, person.sub, "membership_over")
+    return "over"

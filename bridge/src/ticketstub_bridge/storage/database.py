@@ -1,0 +1,164 @@
+"""The connection to the database: SQLite or PostgreSQL, its transactions and its clock.
+
+Rule: a write is acknowledged after it is on the disk. On SQLite every write begins with BEGIN IMMEDIATE, and writers of
+one process wait for each other here, which is fair, not in SQLite, which is not. On PostgreSQL the time is the
+database's, so that replicas agree. Whatever fails raises an `SQLAlchemyError`, which the application answers with 503.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    Engine,
+    cast,
+    create_engine,
+    event,
+    extract,
+    func,
+    literal,
+    select,
+)
+
+from ticketstub_bridge.storage.tables import meta
+
+SCHEMA_VERSION = "0001"
+"""The last migration that this code needs."""
+
+_WAIT = 5
+
+
+class StoreError(Exception):
+    """The database cannot be used by this bridge, and trying again does not help."""
+
+
+class Clock:
+    """The time in seconds since 1970, and how far tests have moved it."""
+
+    def __init__(self) -> None:
+        self.offset = 0.0
+
+    def __call__(self) -> float:
+        """Return it."""
+        return time.time() + self.offset
+
+
+class Database:
+    """A database and its clock.
+
+    Args:
+        url: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`.
+        clock: the time; on PostgreSQL, only its offset is used.
+        connections: how many connections are open at most.
+    """
+
+    def __init__(self, url: str, clock: Clock | None = None, *, connections: int = 8) -> None:
+        self.clock = clock or Clock()
+        self.is_sqlite = url.startswith("sqlite")
+        self._engine = _create_engine(url, connections)
+        self._write_lock = threading.Lock() if self.is_sqlite else nullcontext()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._engine.dialect.name}>"
+
+    @contextmanager
+    def read(self) -> Generator[Connection]:
+        """Open a connection for reading."""
+        with self._engine.connect().execution_options(ticketstub_reads=True) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Generator[Connection]:
+        """Open a transaction, which is committed at the end of the block."""
+        with self._write_lock, self._engine.begin() as connection:
+            yield connection
+
+    def now(self) -> ColumnElement[float]:
+        """The current time as SQL."""
+        if self.is_sqlite:
+            return literal(self.clock(), Double)
+        return cast(extract("epoch", func.clock_timestamp()), Double) + literal(self.clock.offset, Double)
+
+    def get_time(self) -> float:
+        """Ask for the current time; on PostgreSQL also shows that the database answers."""
+        with self.read() as connection:
+            return float(connection.execute(select(self.now())).scalar_one())
+
+    def check_schema(self) -> None:
+        """Check that the tables are those of this code.
+
+        Raises:
+            StoreError: they are older. Newer ones are accepted: a migration never takes away what older code needs.
+        """
+        from sqlalchemy import inspect, text
+
+        with self.read() as connection:
+            has_tables = inspect(connection).has_table("alembic_version")
+            version = (
+                connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if has_tables else None
+            )
+        if version is None or str(version) < SCHEMA_VERSION:
+            raise StoreError(
+                "the database was not migrated: ticketstub bridge serve does it, or ticketstub bridge migrate"
+            )
+
+    def check_key(self, fingerprint: str) -> None:
+        """Compare the key of this bridge with the one that the database was first used with.
+
+        Raises:
+            StoreError: it is another one.
+        """
+        with self.write() as connection:
+            known = connection.execute(select(meta.c.value).where(meta.c.name == "key")).scalar()
+            if known is None:
+                connection.execute(meta.insert().values(name="key", value=fingerprint))
+            elif known != fingerprint:
+                raise StoreError(
+                    "bridge.key is not the key of this database: restore the right one from your backup. Without it, "
+                    "the signing keys and Plex tokens in the database are lost: begin with a new database"
+                )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+def _create_engine(url: str, connections: int) -> Engine:
+    if url.startswith("sqlite"):
+        engine = create_engine(
+            url, pool_size=connections, max_overflow=0, pool_timeout=_WAIT, connect_args={"timeout": _WAIT}
+        )
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    # A cut connection is noticed within seconds: an answer that is late is a 503.
+    return create_engine(
+        "postgresql+psycopg://" + url.partition("://")[2],
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=_WAIT,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": 3,
+            "options": f"-c statement_timeout={_WAIT}s -c lock_timeout={_WAIT}s -c synchronous_commit=on",
+            "tcp_user_timeout": _WAIT * 1000,
+        },
+    )
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  # sqlite3's, by SQLAlchemy's event
+    connection.isolation_level = None  # `_begin_sqlite` begins the transactions
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    is_reading = connection.get_execution_options().get("ticketstub_reads")
+    connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")

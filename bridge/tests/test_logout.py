@@ -1,0 +1,116 @@
+"""Signing out: by the application, by the person, and telling the others."""
+
+from __future__ import annotations
+
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from bridge_tests.bridges import BOOKS, OTHER_SECRET, SIGNED_OUT, URL, BridgeUnderTest
+from bridge_tests.browsing import Application, Browser, find_form
+
+
+async def is_signed_in(browser: Browser) -> bool:
+    return "You are signed in" in (await browser.get("/account")).text
+
+
+async def test_an_application_signs_out(tested: BridgeUnderTest, browser: Browser, films: Application) -> None:
+    """With an ID token of the session the person is signed out and sent back, with the state."""
+    tokens = await films.redeem(await browser.sign_in(films.make_url()))
+    parameters = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": SIGNED_OUT, "state": "s 1"}
+    answer = await browser.get("/logout", params=parameters)
+    assert f"{SIGNED_OUT}?state=s+1" == answer.headers["location"]
+    assert not await is_signed_in(browser)
+    assert 401 == (await films.userinfo(tokens["access_token"])).status_code
+
+
+async def test_an_old_id_token_still_signs_out(tested: BridgeUnderTest, browser: Browser, films: Application) -> None:
+    """An ID token that has expired, signed by a key that was replaced, still proves the session."""
+    tokens = await films.redeem(await browser.sign_in(films.make_url()))
+    tested.advance(3600)
+    tested.bridge.keys.rotate(tested.bridge.config.lifetimes.key_overlap)
+    answer = await browser.http.post("/logout", data={"id_token_hint": tokens["id_token"]})
+    assert "You are signed out" in answer.text
+    assert not await is_signed_in(browser)
+
+
+async def test_without_proof_the_person_is_asked(tested: BridgeUnderTest, browser: Browser, films: Application) -> None:
+    """A logout request without an ID token of this session, such as a link on another site, asks first."""
+    await browser.sign_in(films.make_url())
+    other = Browser(tested)
+    foreign = (await films.redeem(await other.sign_in(films.make_url(), "mira_quill")))["id_token"]
+    for parameters in ({}, {"client_id": "films"}, {"id_token_hint": foreign}):
+        page = await browser.get("/logout", params={**parameters, "post_logout_redirect_uri": SIGNED_OUT})
+        assert "Sign out?" in page.text
+        assert await is_signed_in(browser)
+    page = await browser.get("/logout", params={"client_id": "films", "post_logout_redirect_uri": SIGNED_OUT})
+    answer = await browser.submit(find_form(page, "/logout"))
+    assert SIGNED_OUT == answer.headers["location"]
+    assert not await is_signed_in(browser)
+    assert await is_signed_in(other)
+
+
+async def test_invalid_logout_requests(tested: BridgeUnderTest, browser: Browser, films: Application) -> None:
+    """A forged hint, or one of another application, ends nothing and redirects nowhere."""
+    tokens = await films.redeem(await browser.sign_in(films.make_url()))
+    head, body, signature = tokens["id_token"].split(".")
+    for parameters in (
+        {"id_token_hint": f"{head}.{body}.{signature[::-1]}"},
+        {"id_token_hint": "x"},
+        {"id_token_hint": tokens["id_token"], "client_id": "books"},
+    ):
+        answer = await browser.get("/logout", params={**parameters, "post_logout_redirect_uri": SIGNED_OUT})
+        assert 400 == answer.status_code
+        assert await is_signed_in(browser)
+
+
+async def test_the_others_are_told(tested: BridgeUnderTest, browser: Browser, films: Application) -> None:
+    """Each application of the session gets a logout token, signed as it wants, that names session and person."""
+    first = await films.verify((await films.redeem(await browser.sign_in(films.make_url())))["id_token"])
+    books = Application(tested, "books", OTHER_SECRET, BOOKS)
+    await books.redeem(await browser.sign_in_again(books.make_url()))
+    await browser.submit(find_form(await browser.get("/logout"), "/logout"))
+    await tested.work()
+    assert {"https://films.example.test/back-channel", "https://books.example.test/back-channel"} == {
+        url for url, _ in tested.logouts
+    }
+    async with tested.http() as http:
+        keys = KeySet.import_key_set((await http.get("/jwks")).json())
+    for url, token in tested.logouts:
+        decoded = jwt.decode(token, keys, algorithms=["RS256", "EdDSA"])
+        assert "logout+jwt" == decoded.header["typ"]
+        assert ("EdDSA" if "books" in url else "RS256") == decoded.header["alg"]
+        assert {"http://schemas.openid.net/event/backchannel-logout": {}} == decoded.claims["events"]
+        assert (URL, first["sub"], first["sid"]) == tuple(decoded.claims[name] for name in ("iss", "sub", "sid"))
+        assert {"jti", "iat", "exp", "aud"} <= set(decoded.claims)
+        assert "nonce" not in decoded.claims
+
+
+async def test_an_application_that_is_down_is_told_later(
+    tested: BridgeUnderTest, browser: Browser, films: Application
+) -> None:
+    """A message is repeated until it is taken, or given up after some time; each one counts once."""
+    await films.redeem(await browser.sign_in(films.make_url()))
+    await browser.submit(find_form(await browser.get("/logout"), "/logout"))
+    tested.logout_status = 503
+    await tested.work()
+    await tested.work()
+    assert 1 == len(tested.logouts)
+    tested.advance(6)
+    tested.logout_status = 200
+    await tested.work()
+    tested.advance(1000)
+    await tested.work()
+    assert 2 == len(tested.logouts)
+    assert 0 == tested.store.endings.count_messages()
+
+
+async def test_offline_access_survives_signing_out(tested: BridgeUnderTest, browser: Browser) -> None:
+    """A logout ends what belongs to the session; offline access lasts until it is revoked."""
+    films = Application(tested, scope="openid offline_access")
+    tokens = await films.redeem(await browser.sign_in(films.make_url()))
+    await browser.submit(find_form(await browser.get("/logout"), "/logout"))
+    renewed = await films.refresh(tokens["refresh_token"])
+    async with tested.http() as http:
+        data = {"token": renewed["refresh_token"], "client_id": "films", "client_secret": films.client.client_secret}
+        assert 200 == (await http.post("/revoke", data=data)).status_code
+    assert 401 == (await films.userinfo(renewed["access_token"])).status_code
