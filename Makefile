@@ -21,7 +21,7 @@ args ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all test-installs mutants strangers bench check format docs pictures pins clean
-.PHONY: bridge-setup bridge-demo bridge-test bridge-test-all bridge-check
+.PHONY: bridge-setup bridge-demo bridge-test bridge-test-all bridge-mutants bridge-check
 
 help:
 	@echo 'make demo       sign in to a local Plex and look around (the first time: half a minute of set-up)'
@@ -40,6 +40,7 @@ help:
 	@echo 'make bridge-demo      sign in to an application through the bridge (bridge/, an environment of its own)'
 	@echo 'make bridge-test      run its tests of a working day'
 	@echo 'make bridge-test-all  run all its tests: processes, PostgreSQL'
+	@echo 'make bridge-mutants   take out its defences one by one, and see that a test notices each'
 	@echo 'make clean      remove everything that was made'
 	@echo
 	@echo 'Each sets up .venv the first time. Another Python: make test PYTHON=python3.13'
@@ -119,31 +120,38 @@ $(project): pyproject.toml
 # The bridge is a distribution of its own, with an environment of its own: bridge/.venv.
 bridge_python := bridge/$(bin)/python
 bridge_stamp := bridge/.venv/.complete
+bridge_project := bridge/.venv/.project
 bridge_pytest := cd bridge && $(bin)/python -m pytest -n auto
 
-bridge-setup: $(bridge_stamp)
+bridge-setup: $(bridge_stamp) $(bridge_project)
 
-bridge-demo: $(bridge_stamp)
+bridge-demo: $(bridge_stamp) $(bridge_project)
 	@$(bridge_python) -m ticketstub bridge demo
 
-bridge-test: $(bridge_stamp)
+bridge-test: $(bridge_stamp) $(bridge_project)
 	@$(bridge_pytest) --short $(args)
 
-bridge-test-all: $(bridge_stamp)
+bridge-test-all: $(bridge_stamp) $(bridge_project)
 	@$(bridge_pytest) $(args)
 
-bridge-check: $(bridge_stamp)
+bridge-mutants: $(bridge_stamp) $(bridge_project)
+	@cd bridge && $(bin)/python tests/mutants.py
+
+bridge-check: $(bridge_stamp) $(bridge_project)
 	cd bridge && $(bin)/python -m mypy
 	cd bridge && $(bin)/pyright --pythonpath $(bin)/python
 
-$(bridge_stamp): requirements/bridge.txt requirements/build.txt requirements/python.sh bridge/pyproject.toml pyproject.toml
+$(bridge_stamp): requirements/bridge.txt requirements/build.txt requirements/python.sh
 	@sh requirements/python.sh "$(PYTHON)"
 	@echo 'Setting up bridge/.venv (once; about a minute) ...'
 	@rm -rf bridge/.venv
 	@"$(PYTHON)" -m venv bridge/.venv
 	@$(bridge_python) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bridge.txt -r requirements/build.txt
-	@$(bridge_python) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . --editable bridge
 	@touch $(bridge_stamp)
+
+$(bridge_project): $(bridge_stamp) bridge/pyproject.toml pyproject.toml
+	@$(bridge_python) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . --editable bridge
+	@touch $(bridge_project)
 
 pins:
 	@sh requirements/pin.sh requirements/dev.txt $(UPGRADE) --all-extras --group dev pyproject.toml

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -52,16 +54,11 @@ def test_what_is_imported_is_required() -> None:
     required = {each.partition(">")[0].partition("[")[0].replace("-", "_") for each in project["dependencies"]}
     imported = {module.split(".")[0] for path in FILES for module, _ in list_imports(path)}
     others = {"ticketstub_bridge", "ticketstub", "pytest", "__future__"}
-    import sys
-
     assert set() == imported - set(sys.stdlib_module_names) - others - required
 
 
 def test_the_serving_process_never_loads_alembic() -> None:
     """What serves does not import what migrates."""
-    import subprocess
-    import sys
-
     program = (
         "import sys, ticketstub_bridge.serving; print([name for name in ('alembic', 'mako') if name in sys.modules])"
     )

@@ -105,6 +105,18 @@ async def test_no_endpoint_takes_a_plex_token(tested: BridgeUnderTest) -> None:
     assert [] == list(tested.local_plex.requests)
 
 
+async def test_an_access_token_is_no_session(tested: BridgeUnderTest, browser: Browser, films: Application) -> None:
+    """What an application holds signs nobody in to the bridge: neither its tokens nor its code are sessions."""
+    answer = await browser.sign_in(films.make_url())
+    tokens = await films.redeem(answer)
+    session = browser.http.cookies[SESSION]
+    async with tested.http() as http:
+        for secret in (tokens["access_token"], tokens["id_token"], get_query(answer)["code"], session):
+            page = await http.get("/account", headers={"Authorization": f"Bearer {secret}"})
+            assert "Continue to Plex" in page.text
+        assert 401 == (await http.get("/userinfo", headers={"Authorization": f"Bearer {session}"})).status_code
+
+
 async def test_enumerated_pins_are_of_no_use(tested: BridgeUnderTest, browser: Browser, films: Application) -> None:
     """No parameter names a PIN: whoever knows the id and code of an approved one gets nothing for it here."""
     plex_url = await browser.go_to_plex(films.make_url())

@@ -22,7 +22,7 @@ print(json.dumps([json.load(urllib.request.urlopen(url))["issuer"], dict(os.envi
 
 
 def test_a_program_gets_a_bridge() -> None:
-    """`ticketstub bridge run` starts a local Plex and a bridge, names both to the program, and returns its exit code."""
+    """`ticketstub bridge run` starts a local Plex and a bridge, names both to a program, and returns its code."""
     result = run_bridge_command("run", "--", sys.executable, "-c", PROGRAM)
     assert 0 == result.returncode, result.stderr
     issuer, env = json.loads(result.stdout)
