@@ -119,7 +119,7 @@ class Row:
         for operation, why in sorted((self._failed | self._unanswered).items()):
             by_reason[why or "it fails"].append(self._words(operation))
         reasons = [f"{', '.join(sorted(those))}: {why}" for why, those in by_reason.items()]
-        nothing = "" if self.tried else "nothing was asked of it"
+        nothing = "" if self.tried else "it was not tried"
         told = (*reasons, nothing, *self._lacks(), self.client.remark)
         return "<br>".join(f"{one[0].upper()}{one[1:]}." for one in told if one)
 
@@ -128,7 +128,7 @@ class Row:
         for kind in KINDS:
             if kind.folder == self.client.key:
                 lacking = (PLEX_TV_CALLS | SERVER_CALLS) - kind.offers, kind.offers - kind.typed_errors
-                for what, those in zip(("does not offer", "has no error of its own for a 401"), lacking, strict=True):
+                for what, those in zip(("does not offer", "has no error class for a 401"), lacking, strict=True):
                     if those:
                         yield f"{what}: {', '.join(sorted(self._words(one) for one in those))}"
 
@@ -144,36 +144,43 @@ def _locked(package: str) -> str:
 
 
 PAGE = Template("""\
-# Strangers
+# Tested clients
 
 <!-- Written by `make strangers` from a run of the strangers' tests; every whole run of them compares the two. -->
 
-A stranger is a published Plex client that is not ours: unmodified, at a pinned version, in an environment of its own,
-with a local Plex as all the Plex it has. Strangers are there because both ends of this project were written by the same
-people: what we wrongly believe of Plex, our client and our local Plex would agree on.
+These published Plex clients are tested against the local Plex. They are not ours: each is unmodified, at a pinned
+version, in its own environment, and the local Plex is all the Plex it has. The tests call them *strangers*. They matter
+because the same people wrote both ends of this project: if we are wrong about Plex, our client and our local Plex agree
+with each other.
 
-An operation *passed* where each test that asks a client for it passed: the client got on with the answer, and its user
-has what they asked for; also where that is the right refusal, of a wrong password, say. It shows that this client
-accepts what the local Plex answers. It does not show that Plex itself answers just so.
+An operation *passed* if every test that uses a client for it passed: the client accepted the response, and its user
+gets what they asked for. For a wrong password, for example, that is the right error. This shows that the client accepts
+what the local Plex answers. It does not show that Plex itself answers in the same way.
 
-Some runs *point* a client to the local Plex by an option of its own (a server's address, an HTTP session). In others
-*nothing is pointed*: the client asks at Plex's own addresses, and a media server at the one that Plex tells, and
-`ticketstub run` leads it to the local Plex, as it does [any program](how-to/test/run.md).
+In some tests, the client is *configured* to use the local Plex, with an option of its own such as a server URL or an
+HTTP session. In others it is *unconfigured*: it uses Plex's own addresses, and
+[`ticketstub run`](how-to/test/run.md) leads it to the local Plex, as it does any program.
 
-| client | version | language (called) | tried | passed | with nothing pointed | why any does not, and what to know |
+| client | version | language (variants) | tried | passed | passed unconfigured | reasons and notes |
 |---|---|---|---|---|---|---|
 $rows
 
-*Tried* and *passed* count operations, *with nothing pointed* those of them that passed so. Where a client can be called
-in several ways, those that were tried stand behind its language.
+*Tried*, *passed* and *passed unconfigured* count operations. If a client can be called in several ways, the language
+has the variants that were tried. The last column says why an operation does not pass.
 
-This page is what a run of the tests in `tests/strangers/` found: `make strangers` runs them and writes it. It
-needs Node.js, Go, Java, Ruby and curl, and the network once, for the clients themselves. `make test-all` runs them, and
-fails where the page says anything else than what it found.
+`make strangers` runs the tests in `tests/strangers/` and writes this page from the results. It needs Node.js, Go, Java,
+Ruby and curl, and once the network, for the clients themselves. `make test-all` runs the tests, too, and fails if this
+page differs from the results.
 
 ## What passed
 
-Operations with a † also passed with nothing pointed.
+Operations with a † also passed unconfigured.
 
 $operations
+
+## Next
+
+* [Coming from another library](how-to/migrate/index.md): the equivalents of each client's calls.
+* [The SDKs' pages](sdks.md): every row of five SDKs' Authentication pages.
+* [Quirks](reference/quirks.md): where clients depend on what Plex answers.
 """)

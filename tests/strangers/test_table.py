@@ -26,7 +26,7 @@ def rows(request: pytest.FixtureRequest) -> list[tuple[str, ...]]:
     """The rows of the page."""
     if request.config.getoption("--write-strangers"):
         pytest.skip("it is being written")
-    return list(Page(ROOT / gathering.PAGE).table("Strangers").rows)
+    return list(Page(ROOT / gathering.PAGE).table("Tested clients").rows)
 
 
 def test_every_stranger_has_its_row(rows: list[tuple[str, ...]]) -> None:
@@ -87,7 +87,7 @@ def test_folder_whose_version_is_pinned_nowhere(tmp_path: Path) -> None:
             [Result(Asked("kite_1_2", one, "pointed", how)) for one in ("ping", "link") for how in ("sync", "async")],
             "| kite | 1.2 | Python (async, sync) | 2 | 2 | 0 |  |",
         ),
-        ([], "| kite | 1.2 | Python | 0 | 0 | 0 | Nothing was asked of it. |"),
+        ([], "| kite | 1.2 | Python | 0 | 0 | 0 | It was not tried. |"),
     ],
 )
 def test_row(results: list[Result], row: str) -> None:
@@ -111,8 +111,8 @@ def test_what_a_generated_sdk_lacks_is_told() -> None:
     """Operations and errors that a release does not have stand in the last column, as the table of kinds knows them."""
     row = str(table.Row(Client("plexpy_0_6_6", "plexpy", "0.6.6", "Python", "it is old"), [], {}))
     lacks = "Does not offer: get token details, list resources, sign in with a password."
-    errors = "Has no error of its own for a 401: get a transient token, get source connection information."
-    assert row.endswith(f"| Nothing was asked of it.<br>{lacks}<br>{errors}<br>It is old. |")
+    errors = "Has no error class for a 401: get a transient token, get source connection information."
+    assert row.endswith(f"| It was not tried.<br>{lacks}<br>{errors}<br>It is old. |")
 
 
 def test_a_code_makes_another_operation_of_a_sign_in() -> None:
