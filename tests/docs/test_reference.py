@@ -121,7 +121,7 @@ def test_parameters_are_those_of_the_method(heading: str, method: Callable[..., 
 def test_every_option_is_in_the_page() -> None:
     """The tables of options are those of the code, in their order."""
     options = page("docs/reference/options.md")
-    assert list(Options.__annotations__) == options.table("On every method, and kept by with_options").column("option")
+    assert list(Options.__annotations__) == options.table("On every method and with_options").column("option")
     arguments = list(inspect.signature(ticketstub.Plex).parameters)
     assert arguments == options.table("Of Plex and AsyncPlex").column("argument")
     fields = [field.name for field in msgspec.structs.fields(Retry)]

@@ -18,26 +18,25 @@ _INTRODUCTION = """\
 <!-- Written by `python -m tests.sdk_pages.generate` from tests/sdk_pages/data; a test compares the two. -->
 
 Five SDKs are generated from one description of Plex's API: plexjava, plexgo, plexpy, plexcsharp and plexjs. This page
-has each row of their Authentication reference pages (each operation, example, parameter, result, error and option, and
-how a client is made), with what it is here and the test that shows it, below `tests/sdk_pages/`.
+has every row of their Authentication reference pages: operations, examples, parameters, results, errors, options, and
+how to create a client. Each row has its equivalent in Ticketstub, and the test in `tests/sdk_pages/` that shows it.
 
-A test runs once for each row that names it, with `Plex` and with `AsyncPlex`, against a local Plex whose media servers
-refuse with web pages, as they were seen to do (`errors = "observed"`), and against one whose media servers refuse as
-the pages say (`errors = "documented"`). What the local Plex does not answer, such as 429, is answered by a scripted
-server on loopback. The tests' names hold page, operation and row:
-`make test args='-k plexjava/getTransientToken/400'` runs one row.
+Every test runs with `Plex` and with `AsyncPlex`. It runs against a local Plex whose media servers refuse with web
+pages, as real ones do (`errors = "observed"`), and against one whose media servers refuse as the pages say (`errors =
+"documented"`). A scripted server on loopback sends the responses that the local Plex never sends, such as 429.
 
-Whether the SDKs themselves get on with a local Plex is on [Strangers](strangers.md): plexpy, plexjs and plexgo as they
-were published, and requests as plexjava and plexcsharp write them.
+To run one row, name its page, operation and row: `make test args='-k plexjava/getTransientToken/400'`.
 
-Where a row is marked *unconfirmed*, no observation of a real Plex confirms what the page says:
+[Tested clients](strangers.md) says which of the SDKs themselves work with a local Plex.
+
+In a row marked *unconfirmed*, no observation of a real Plex confirms the page:
 
 {unconfirmed}
 
-In the tables `plex` is a client: `plex = Plex(token="…", server="http://…:32400")`, or `AsyncPlex`, whose methods are
-awaited. [Operations](reference/operations.md), [Options](reference/options.md) and [Errors](reference/errors.md)
-explain ours. An error of ours has `.status`, `.code`, `.message`, `.hint` and `.response`, which is the answer itself,
-with `.status`, `.headers` and `.body`.
+In the tables, `plex` is a client: `plex = Plex(token="…", server="http://…:32400")`, or an `AsyncPlex`, whose methods
+are awaited. An error has `.status`, `.code`, `.message`, `.hint` and `.response`, which has `.status`, `.headers` and
+`.body`. See also [Operations](reference/operations.md), [Options](reference/options.md) and
+[Errors](reference/errors.md).
 """
 
 
@@ -51,9 +50,9 @@ def document() -> str:
 def _page(page: Page) -> Iterator[str]:
     yield f"## {page.name}\n"
     counts = {kind: sum(row.kind == kind for row in page.rows) for kind in ("operation", "example", "error")}
-    told = ", ".join(f"{count} {kind}s" for kind, count in counts.items())
-    yield f"{page.language}, releases {page.release}: {told}.\n"
-    yield "| on the page | | here | shown by |"
+    numbers = ", ".join(f"{count} {kind}s" for kind, count in counts.items())
+    yield f"{page.language}, releases {page.release}: {numbers}.\n"
+    yield "| operation | on the page | in Ticketstub | shown by |"
     yield "|---|---|---|---|"
     yield from map(_line, page.rows)
     yield ""
