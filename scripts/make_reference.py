@@ -37,7 +37,7 @@ API: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "groups": ("Groups of calls", "What `plex.authentication`, `plex.home` and the other groups offer.", ()),
     "signing-in": (
         "Ways to sign in",
-        "What `Plex.sign_in` takes, and what `check` finds. [Sign in](../../how-to/sign-in.md) says which fits.",
+        "What `Plex.sign_in` takes, and what `check` finds. [Sign in](../../how-to/sign-in/index.md) says which fits.",
         ("client.sign_ins", "client.flows.check"),
     ),
     "options": (

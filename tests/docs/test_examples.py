@@ -14,6 +14,7 @@ from ticketstub.local_plex.world.schema import World
 
 # What may stand there without being run: output, drawings, pieces of a protocol, and words to Sphinx.
 SHOWN = {"text", "http", "json", "xml", "{toctree}", "{eval-rst}"}
+INCLUDED = "{literalinclude} "
 
 
 @every("page", pages())
@@ -30,9 +31,21 @@ def test_no_example_is_left_out_without_a_reason(page: Page) -> None:
     left_out = [
         f"{page.name}:{block.line}"
         for block in page.blocks()
-        if block.language not in SHOWN and not running.runs(block) and not block.mark.startswith("not run: ")
+        if block.language not in SHOWN
+        and not block.language.startswith(INCLUDED)
+        and not running.runs(block)
+        and not block.mark.startswith("not run: ")
     ]
     assert [] == [*left_out, *(f"{page.name}:{line}" for line in page.indented())]
+
+
+@every("page", pages())
+def test_a_file_that_a_page_includes_exists_and_is_linked(page: Page) -> None:
+    """A file that a page includes exists. The page links to it, because only the site shows what is included."""
+    included = [
+        block.language.removeprefix(INCLUDED) for block in page.blocks() if block.language.startswith(INCLUDED)
+    ]
+    assert [] == [name for name in included if not (page.path.parent / name).is_file() or name not in page.links()]
 
 
 @every("page", pages())
