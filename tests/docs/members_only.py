@@ -56,6 +56,7 @@ def load(plex_tv: str, environment: pytest.MonkeyPatch, site: str = SITE) -> Any
 def forge_resources(plex: LocalPlexController, *, name: bool, identifier: bool) -> str:
     """Return what plex.tv lists for walt, with his own server called as Attic is, or with Attic's identifier."""
     with Plex(plex_tv=plex.url, token=plex.token_for("walt")) as walt:
-        (shed,) = walt.at(plex.url, token=walt.token).get("/api/v2/resources").json()
+        listed: Any = walt.at(plex.url, token=walt.token).get("/api/v2/resources").json()
+    (shed,) = listed
     forged = shed | ({"name": "Attic"} if name else {}) | ({"clientIdentifier": ATTIC} if identifier else {})
     return json.dumps([forged])

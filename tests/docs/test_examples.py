@@ -42,9 +42,7 @@ def test_no_example_is_left_out_without_a_reason(page: Page) -> None:
 @every("page", pages())
 def test_a_file_that_a_page_includes_exists_and_is_linked(page: Page) -> None:
     """A file that a page includes exists. The page links to it, because only the site shows what is included."""
-    included = [
-        block.language.removeprefix(INCLUDED) for block in page.blocks() if block.language.startswith(INCLUDED)
-    ]
+    included = [block.language.removeprefix(INCLUDED) for block in page.blocks() if block.language.startswith(INCLUDED)]
     assert [] == [name for name in included if not (page.path.parent / name).is_file() or name not in page.links()]
 
 
