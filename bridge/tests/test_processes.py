@@ -195,12 +195,10 @@ def test_it_refuses_to_start_and_says_why(serve: Serve, fault: str) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_memory_and_start(serve: Serve) -> None:
-    """An idle bridge needs at most 120 MiB, and is ready within seconds."""
+def test_memory(serve: Serve) -> None:
+    """An idle bridge needs at most 120 MiB."""
     served = serve()
-    started = time.monotonic()
     served.start()
-    assert time.monotonic() - started < 30
     time.sleep(1)
     assert served.measure_memory() <= 120
 
