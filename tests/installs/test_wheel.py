@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.installs.conftest import Install
-from tests.installs.installation import ROOT, Installation
+from tests.installs.installation import PATIENCE, ROOT, Installation
 
 PACKAGE = ROOT / "src" / "ticketstub"
 KINDS = {".py", ".toml", ".html", ".css", ".js", ".svg", ".typed", ".pyi"}
@@ -51,3 +54,17 @@ def test_the_server_alone(install: Install, tmp_path: Path) -> None:
     assert "transient" in server.run(tmp_path, "demo").out
     with server.serve(tmp_path) as addresses:
         assert {"plex.tv", "Attic", "Old Cellar"} == set(addresses)
+
+
+@pytest.mark.long
+def test_what_is_published(tmp_path: Path) -> None:
+    """A wheel can be built from the source distribution, and an index would take and show both."""
+    if os.environ.get("CI") != "true":
+        pytest.importorskip("twine", reason="`make docs` installs twine")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+    built = sorted(tmp_path.iterdir())
+    assert [".tar.gz", ".whl"] == sorted(re.sub(r".*(\.tar\.gz|\.whl)$", r"\1", file.name) for file in built)
+    command = [sys.executable, "-m", "twine", "check", "--strict", *map(str, built)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert 0 == checked.returncode, checked.stdout
