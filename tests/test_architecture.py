@@ -58,6 +58,7 @@ FACES = {
     *{"ticketstub", "ticketstub.calls", "ticketstub.credentials", "ticketstub.testing"},
     *{f"ticketstub.{name}" for name in ("errors", "refusals", "messages", "models", "tokens", "device")},
     "ticketstub.adapters.plexapi",
+    "ticketstub.dns",  # `doctor` looks names up as the clients do
     "ticketstub.client.transports.dial",  # `run` passes other hosts on by the same proxy as the client uses
     *{
         f"ticketstub.local_plex.{name}"

@@ -25,6 +25,7 @@ import msgspec
 import pytest
 from keyring.backends.null import Keyring as NullKeyring
 
+from tests.cli.addressed import addressed, dialled, mira
 from tests.cli.approving import Watched
 from ticketstub.cli.app import run_command
 from ticketstub.credentials import Credential, FileStore
@@ -32,6 +33,7 @@ from ticketstub.local_plex.world.schema import World
 from ticketstub.testing import LocalPlexController, local_plex
 from ticketstub.tokens import Secret, Token
 
+__all__ = ["addressed", "dialled", "mira"]  # fixtures for the tests of this folder
 SOURCE = Path(__file__).parents[2] / "src"
 DEMO = World.demo()
 MIRA, TOM, JUNO = DEMO.accounts

@@ -34,6 +34,7 @@ STEPS = [
     ["servers"],
     ["servers", "--all"],
     ["connect", "Attic"],
+    ["doctor"],
     ["resources"],
     ["renew"],
     ["token"],

@@ -29,7 +29,7 @@ from ticketstub.testing import LocalPlexController
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX users, shells and modes")
 ASKING = [
     *("login", "whoami", "status", "check", "renew", "servers", "resources", "token", "claim", "ping"),
-    *("servers --all", "connect Attic", "connect Nowhere"),
+    *("servers --all", "connect Attic", "connect Nowhere", "doctor"),
     *("home list", "devices list", "home switch Pip", "home switch Nobody", "devices remove Toaster --yes"),
     *("source server://x --server http://127.0.0.1:9", "token --transient --server http://127.0.0.1:9"),
 ]

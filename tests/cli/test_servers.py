@@ -5,136 +5,25 @@ Rule: names below plex.direct are looked up by the local Plex's resolver, never 
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 
+from tests.cli.addressed import FAR, MIRA_TOKEN, TOM_TOKEN
 from tests.cli.conftest import Command, environment
 from ticketstub import routes
 from ticketstub.cli import addresses
 from ticketstub.cli.addresses import Outcome, ask_each
-from ticketstub.dns import is_loopback
 from ticketstub.errors import Unreachable
 from ticketstub.testing import LocalPlexController, local_plex
-
-MIRA, TOM = "mira-0123456789abcde", "tom-0123456789abcdef"
-FAR = "192.168.254.254"
-WORLD = f"""
-[[account]]
-username = "mira_quill"
-email = "mira@example.test"
-token = "{MIRA}"
-
-[[account]]
-username = "tom"
-email = "tom@example.test"
-token = "{TOM}"
-
-[[media_server]]
-name = "Attic"
-owner = "mira_quill"
-
-[[media_server.address]]
-local = true
-behaviour = "login_page"
-
-[[media_server.address]]
-behaviour = "other_server"
-plex_direct = true
-
-[[media_server.address]]
-certificate = "expired"
-plex_direct = true
-
-[[media_server.address]]
-plex_direct = true
-
-[[media_server]]
-name = "Barn"
-owner = "tom"
-
-[[media_server.share]]
-account = "mira_quill"
-
-[[media_server.address]]
-behaviour = "refusing"
-local = true
-
-[[media_server.address]]
-certificate = "self_signed"
-plex_direct = true
-dns = "fails"
-
-[[media_server.address]]
-uri = "http://{FAR}:32400"
-local = true
-
-[[media_server]]
-name = "Cellar"
-owner = "mira_quill"
-"""
-
-
-@pytest.fixture(scope="module")
-def plex() -> Iterator[LocalPlexController]:
-    """A local Plex with a server that has one good address, one that has none, and one like any other."""
-    with local_plex(WORLD) as plex:
-        yield plex
-
-
-@pytest.fixture
-def dialled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The hosts to which a TCP connection was attempted; those beyond loopback refuse it."""
-    hosts: list[str] = []
-    connect = socket.socket.connect
-
-    def attempt(self: socket.socket, address: Any) -> None:
-        if self.type == socket.SOCK_STREAM and self.family != getattr(socket, "AF_UNIX", None):
-            hosts.append(address[0])
-            if not is_loopback(address[0]):
-                raise ConnectionRefusedError(errno.ECONNREFUSED, "refused by the test")
-        connect(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", attempt)
-    return hosts
-
-
-@pytest.fixture
-def mira(
-    command: Command,
-    plex: LocalPlexController,
-    dialled: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Iterator[Command]:
-    """The command as mira uses it on a computer that trusts the local Plex's authority."""
-    authority = tmp_path / "authority.pem"
-    authority.write_text(plex.authority, "ascii")
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
-    monkeypatch.setenv("TICKETSTUB_PLEX_TV", plex.url)
-    monkeypatch.setenv("TICKETSTUB_TOKEN", MIRA)
-    look_up = socket.getaddrinfo
-
-    def resolve(host: str, port: int, *arguments: Any, **more: Any) -> list[Any]:
-        if not host.endswith(".plex.direct"):
-            return look_up(host, port, *arguments, **more)
-        return [(each.family, socket.SOCK_STREAM, 6, "", each.sockaddr) for each in plex.resolve(host, port)]
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    yield command
-    assert set(dialled) <= {"127.0.0.1", FAR}
-    plex.reset()
 
 
 def url_of(plex: LocalPlexController, which: int) -> str:
@@ -144,16 +33,22 @@ def url_of(plex: LocalPlexController, which: int) -> str:
 ATTIC_GOOD, BARN_REFUSING, BARN_SELF_SIGNED = 3, 4, 5
 
 
-def test_servers_have_their_best_address(mira: Command, plex: LocalPlexController) -> None:
+def test_servers_have_their_best_address(mira: Command, addressed: LocalPlexController) -> None:
     """Each server has a row with owner, version, address, how, milliseconds and identifier."""
     ran = mira("servers")
     assert (0, "") == (ran.code, ran.err)
     head, *rows = ran.out.splitlines()
     assert ["name", "owner", "version", "address", "how", "took", "identifier"] == head.split()
     attic = next(row for row in rows if row.startswith("Attic"))
-    expected = (" you ", url_of(plex, ATTIC_GOOD), " remote", " ms ", plex.media_server("Attic").machine_identifier)
+    expected = (
+        " you ",
+        url_of(addressed, ATTIC_GOOD),
+        " remote",
+        " ms ",
+        addressed.media_server("Attic").machine_identifier,
+    )
     assert [] == [part for part in expected if part not in attic]
-    assert f"{plex.media_server('Cellar').url} " in next(row for row in rows if row.startswith("Cellar"))
+    assert f"{addressed.media_server('Cellar').url} " in next(row for row in rows if row.startswith("Cellar"))
 
 
 def test_a_server_that_cannot_be_reached_has_a_row_with_the_reason(mira: Command) -> None:
@@ -167,11 +62,11 @@ def test_a_server_that_cannot_be_reached_has_a_row_with_the_reason(mira: Command
     ]
 
 
-def test_servers_in_json(mira: Command, plex: LocalPlexController) -> None:
+def test_servers_in_json(mira: Command, addressed: LocalPlexController) -> None:
     """A server is what plex.tv lists, with its route or the reason why there is none."""
     found = {each["name"]: each for each in json.loads(mira("servers", "--json").out)["servers"]}
     attic, barn = found["Attic"], found["Barn"]
-    assert (url_of(plex, ATTIC_GOOD), "remote", "ipv4", None) == (
+    assert (url_of(addressed, ATTIC_GOOD), "remote", "ipv4", None) == (
         *(attic["route"][name] for name in ("url", "kind", "family")),
         attic["unreachable"],
     )
@@ -180,7 +75,7 @@ def test_servers_in_json(mira: Command, plex: LocalPlexController) -> None:
     assert (None, True) == (barn["route"], "connection refused" in barn["unreachable"])
 
 
-def test_every_address_is_shown_with_its_fate(mira: Command, plex: LocalPlexController) -> None:
+def test_every_address_is_shown_with_its_fate(mira: Command, addressed: LocalPlexController) -> None:
     """--all lists each address, what became of it, and what to do, as text and in JSON."""
     ran = mira("servers", "--all")
     assert 0 == ran.code
@@ -195,7 +90,7 @@ def test_every_address_is_shown_with_its_fate(mira: Command, plex: LocalPlexCont
             "certificate is not trusted",
         )
     ):
-        assert words in lines[lines.index(f"  {url_of(plex, which)}") + 1], which
+        assert words in lines[lines.index(f"  {url_of(addressed, which)}") + 1], which
     assert "--allow-http permits it" in lines[lines.index(f"  http://{FAR}:32400") + 1]
     assert 1 == lines.count(f"  http://{FAR}:32400")
     assert 1 == ran.out.count("other Plex programs")  # for Barn, whose name has no address
@@ -203,19 +98,19 @@ def test_every_address_is_shown_with_its_fate(mira: Command, plex: LocalPlexCont
     found = {each["name"]: each for each in json.loads(mira("servers", "--all", "--json").out)["servers"]}
     fates = {each["url"]: each["fate"] for server in found.values() for each in server["addresses"]}
     assert ["not_plex", "wrong_server", "certificate_expired", "reachable", "refused", "certificate_untrusted"] == [
-        fates[each.url] for each in plex.addresses
+        fates[each.url] for each in addressed.addresses
     ]
 
 
-def test_connect_shows_where_and_how_and_no_token(mira: Command, plex: LocalPlexController) -> None:
+def test_connect_shows_where_and_how_and_no_token(mira: Command, addressed: LocalPlexController) -> None:
     """The name may be in any capitals, or the identifier; the token is a fingerprint."""
-    for name in ("attic", plex.media_server("Attic").machine_identifier):
+    for name in ("attic", addressed.media_server("Attic").machine_identifier):
         ran = mira("connect", name)
         assert (0, "Attic") == (ran.code, ran.out.splitlines()[0])
-        assert f"address     {url_of(plex, ATTIC_GOOD)}\n" in ran.out
-        assert MIRA not in ran.out
+        assert f"address     {url_of(addressed, ATTIC_GOOD)}\n" in ran.out
+        assert MIRA_TOKEN not in ran.out
     found = json.loads(mira("connect", "Attic", "--json").out)
-    assert ("Attic", url_of(plex, ATTIC_GOOD), "opaque", True) == (
+    assert ("Attic", url_of(addressed, ATTIC_GOOD), "opaque", True) == (
         found["server"]["name"],
         found["server"]["url"],
         found["token_kind"],
@@ -224,7 +119,7 @@ def test_connect_shows_where_and_how_and_no_token(mira: Command, plex: LocalPlex
 
 
 def test_export_hands_the_address_and_the_token_to_a_shell(
-    mira: Command, plex: LocalPlexController, monkeypatch: pytest.MonkeyPatch
+    mira: Command, addressed: LocalPlexController, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A shell that evaluates the output has both variables. On a terminal, --yes is needed."""
     ran = mira("connect", "cellar", "--export")
@@ -236,21 +131,21 @@ def test_export_hands_the_address_and_the_token_to_a_shell(
         check=True,
         timeout=60,
     )
-    assert f"{plex.media_server('Cellar').url}|{MIRA}" == shown.stdout
+    assert f"{addressed.media_server('Cellar').url}|{MIRA_TOKEN}" == shown.stdout
     assert 2 == mira("connect", "cellar", "--export", "--json").code
     monkeypatch.setattr("ticketstub.cli.prompts.is_terminal", lambda _stream: True)
-    before = len(plex.requests)
+    before = len(addressed.requests)
     refused = mira("connect", "cellar", "--export")
-    assert (2, "", True, before) == (refused.code, refused.out, "--yes" in refused.err, len(plex.requests))
-    assert MIRA in mira("connect", "cellar", "--export", "--yes").out
+    assert (2, "", True, before) == (refused.code, refused.out, "--yes" in refused.err, len(addressed.requests))
+    assert MIRA_TOKEN in mira("connect", "cellar", "--export", "--yes").out
 
 
-def test_connect_says_what_became_of_each_address(mira: Command, plex: LocalPlexController) -> None:
+def test_connect_says_what_became_of_each_address(mira: Command, addressed: LocalPlexController) -> None:
     """Where no address works, the exit code is 5, and each address has a line."""
     ran = mira("connect", "Barn")
     assert (5, "") == (ran.code, ran.out)
-    assert f"  {url_of(plex, BARN_REFUSING)}  local: connection refused\n" in ran.err
-    assert f"  {url_of(plex, BARN_SELF_SIGNED)}  remote: its certificate is not trusted\n" in ran.err
+    assert f"  {url_of(addressed, BARN_REFUSING)}  local: connection refused\n" in ran.err
+    assert f"  {url_of(addressed, BARN_SELF_SIGNED)}  remote: its certificate is not trusted\n" in ran.err
     error = json.loads(mira("connect", "Barn", "--json").err)["error"]
     assert ("ServerUnreachable", 5, 3) == (error["kind"], error["exit_code"], len(error["details"]))
 
@@ -271,12 +166,12 @@ def test_a_wrong_name_is_a_fault_of_the_command_line(mira: Command) -> None:
     assert (2, "") == (ran.code, ran.out)
     assert "no media server Atic" in ran.err
     assert "Attic, Cellar, Barn" in ran.err
-    assert TOM not in mira("connect", TOM).err
+    assert TOM_TOKEN not in mira("connect", TOM_TOKEN).err
 
 
-def test_it_is_said_who_refused_the_token(mira: Command, plex: LocalPlexController) -> None:
+def test_it_is_said_who_refused_the_token(mira: Command, addressed: LocalPlexController) -> None:
     """A media server's refusal is not taken for one of plex.tv, whose refusal leads to a new sign-in."""
-    plex.refuse_next("GET /", status=401, at="Cellar", times=2)
+    addressed.refuse_next("GET /", status=401, at="Cellar", times=2)
     ran = mira("connect", "cellar")
     assert (3, "") == (ran.code, ran.out)
     assert "the media server refuses the token" in ran.err
@@ -327,7 +222,7 @@ def test_on_a_terminal_progress_is_shown_and_ctrl_c_ends_it(tmp_path: Path) -> N
         [[account]]
         username = "mira_quill"
         email = "mira@example.test"
-        token = "{MIRA}"
+        token = "{MIRA_TOKEN}"
 
         [[media_server]]
         name = "Attic"
@@ -339,7 +234,7 @@ def test_on_a_terminal_progress_is_shown_and_ctrl_c_ends_it(tmp_path: Path) -> N
         """
     with local_plex(world) as plex:
         master, terminal = pty.openpty()
-        more = {"TICKETSTUB_TOKEN": MIRA, "TICKETSTUB_PLEX_TV": plex.url, "TERM": "xterm"}
+        more = {"TICKETSTUB_TOKEN": MIRA_TOKEN, "TICKETSTUB_PLEX_TV": plex.url, "TERM": "xterm"}
         process = subprocess.Popen(
             [sys.executable, "-m", "ticketstub", "servers", "--max-wait", "50"],
             stdin=terminal,

@@ -126,11 +126,16 @@ def format_fate(report: AddressReport) -> str:
 def explain_failure(error: PlexError) -> str:
     """Return why a server could not be connected to, in words: `no answer (2), connection refused`."""
     if isinstance(error, ServerUnreachable) and error.addresses:
-        counts = Counter(FATES[report.fate][0] for report in error.addresses)
-        return ", ".join(f"{text} ({count})" if count > 1 else text for text, count in counts.items())
+        return count_fates(error.addresses)
     if isinstance(error, Unauthorized):
         return FATES["token_refused"][0]
     return error.message
+
+
+def count_fates(reports: Iterable[AddressReport]) -> str:
+    """Return what became of several addresses, in words."""
+    counts = Counter(FATES[report.fate][0] for report in reports)
+    return ", ".join(f"{text} ({count})" if count > 1 else text for text, count in counts.items())
 
 
 def ask_each(
@@ -211,9 +216,6 @@ def print_reports(reports: Sequence[AddressReport], *, indent: int = 2) -> None:
         if (advice := FATES[report.fate][1]) not in shown:
             output.print_line(f"hint: {advice}", indent=indent + 2)
         shown.add(advice)
-    for text, advice in find_lookup_faults(reports):
-        output.print_line(text, indent=indent)
-        output.print_line(f"hint: {advice}", indent=indent + 2)
 
 
 def find_lookup_faults(reports: Iterable[AddressReport]) -> list[tuple[str, str]]:

@@ -43,6 +43,7 @@ COMMANDS = {
     "devices": ("devices", "Manage the account's authorized devices."),
     "servers": ("servers", "List the account's media servers, each with the address that is best from here."),
     "connect": ("connect", "Find the best address of a media server."),
+    "doctor": ("doctor", "Check this computer, the network and the media servers, and say what to do."),
     "resources": ("servers", "List the account's media servers and players."),
     "token": ("token", "Print the stored token, or create a transient one."),
     "claim": ("token", "Print a claim token for adding a new media server."),

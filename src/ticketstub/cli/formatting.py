@@ -16,6 +16,7 @@ from ticketstub.tokens import Secret, Token
 
 if TYPE_CHECKING:
     from ticketstub import TokenCheck
+    from ticketstub.credentials import Credential
     from ticketstub.models import Account, AuthorizedDevice, Connection, HomeUser, Model, Resource, Source
 
 _FILE_LOCATION = re.compile("in the file (.*), which only you can read", re.DOTALL)
@@ -78,6 +79,15 @@ def format_time(time: datetime | float | None) -> str | None:
     """Format a time, or epoch seconds, in this computer's time zone: `2026-11-24 17:30`."""
     moment = _parse_timestamp(time) if isinstance(time, int | float) else time
     return moment.astimezone().strftime("%Y-%m-%d %H:%M") if moment else None
+
+
+def format_expiry(credential: Credential, now: float) -> str:
+    """Format when a stored sign-in expires, and whether it is renewed; `now` is in epoch seconds."""
+    if credential.expires_at is None:
+        return "unknown: it is valid until it is ended at Plex"
+    expired = credential.expires_at <= now
+    renewal = f", and renewed {'on the next use' if expired else 'before that'}" if credential.device_key else ""
+    return f"{format_time(credential.expires_at)}{': expired' if expired else ''}{renewal}"
 
 
 def format_account(account: Account) -> list[tuple[str, str | None]]:

@@ -73,16 +73,24 @@ def print_fields(fields: Fields, *, indent: int = 2) -> None:
         out.print(Text.assemble(" " * indent, (name.ljust(width), "dim"), "  ", value))
 
 
-def print_line(text: str, *, indent: int = 0, style: str = "") -> None:
-    """Print an indented line; a sentence that is too long for the terminal continues with the same indentation."""
+def print_line(text: str, *, indent: int = 0, label: tuple[str, str] = ("", "")) -> None:
+    """Print an indented line; a sentence that is too long for the terminal continues with the same indentation.
+
+    Args:
+        text: the line.
+        indent: how many columns it is indented.
+        label: a word for the indentation, and its style.
+    """
     from textwrap import wrap
 
     from rich.text import Text
 
     out, text = create_console(), sanitize_text(text, 500)
     width = max(out.width - indent, 20)
-    for line in wrap(text, width, break_long_words=False, break_on_hyphens=False) if out.is_terminal else [text]:
-        out.print(Text.assemble(" " * indent, (line, style)))
+    lines = wrap(text, width, break_long_words=False, break_on_hyphens=False) if out.is_terminal else [text]
+    for number, line in enumerate(lines):
+        word, style = ("", "") if number else label
+        out.print(Text.assemble((word.ljust(indent), style), line))
 
 
 def print_records(

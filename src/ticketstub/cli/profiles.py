@@ -21,7 +21,6 @@ from ticketstub.errors import PlexError
 
 if TYPE_CHECKING:
     from ticketstub.cli.sign_ins import StoredSignIn
-    from ticketstub.credentials import Credential
 
 _NOTHING_STORED = "No sign-in is stored."
 
@@ -251,18 +250,10 @@ def _print_sign_in(stored: StoredSignIn) -> None:
             ("token", formatting.format_token(credential.token) or "none"),
             ("signed out", f"{signed_out}, but Plex could not be reached: {to_sign_out}" if signed_out else None),
             ("since", formatting.format_time(credential.created_at)),
-            ("expires", _format_expiry(credential)),
+            ("expires", formatting.format_expiry(credential, time.time())),
             ("last accepted", formatting.format_time(credential.checked_at)),
             ("device key", "yes: it renews the token" if credential.device_key else None),
             ("client id", credential.client_identifier),
             ("stored", stored.store.describe_location(*credential.entry)),
         ],
     )
-
-
-def _format_expiry(credential: Credential) -> str:
-    if credential.expires_at is None:
-        return "unknown: it is valid until it is ended at Plex"
-    expired = credential.expires_at <= time.time()
-    renewal = f", and renewed {'on the next use' if expired else 'before that'}" if credential.device_key else ""
-    return f"{formatting.format_time(credential.expires_at)}{': expired' if expired else ''}{renewal}"

@@ -77,6 +77,9 @@ def _format_row(server: Resource, outcome: Outcome) -> tuple[str, ...]:
 def _print_addresses(server: Resource, outcome: Outcome) -> None:
     output.print_section(f"{server.name or '(no name)'} (owner: {_format_owner(server)})")
     addresses.print_reports(outcome.reports)
+    for text, advice in addresses.find_lookup_faults(outcome.reports):
+        output.print_line(text, indent=2)
+        output.print_line(f"hint: {advice}", indent=4)
     if not outcome.reports:
         output.print_line(f"unreachable: {outcome.reason or 'plex.tv lists no address of it'}", indent=2)
 

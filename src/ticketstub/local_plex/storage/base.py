@@ -18,6 +18,17 @@ TokenKind = Literal["account", "jwt", "server", "server_share"]
 """An account's token (also after a Home switch), a JWT for a device key, a media server's own token, or a share's."""
 
 
+def get_sqlite_version() -> str:
+    """Return the version of the SQLite library that Python uses.
+
+    Raises:
+        ImportError: Python was built without it.
+    """
+    from sqlite3 import sqlite_version
+
+    return sqlite_version
+
+
 class StoreError(Exception):
     """The database cannot be used. The message says why and contains no secret."""
 
