@@ -8,15 +8,13 @@ Rule: importing this package loads nothing else; each name is loaded when it is 
 names, and `public_names.py` is generated from it.
 """
 
+__version__ = "0.1.0"
+
 
 def __getattr__(name: str) -> object:
     from ticketstub.lazy_names import load_name
     from ticketstub.public_names import CALLS, TOP_LEVEL
 
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("ticketstub")
     if name in CALLS:
         raise AttributeError(f"{name} is in ticketstub.calls: from ticketstub.calls import {name}")
     return load_name(__name__, name, TOP_LEVEL)

@@ -82,7 +82,7 @@ def test_l6_nothing_turns_the_check_of_certificates_off() -> None:
 
 
 def test_help_loads_neither_rich_nor_a_client_nor_the_server(process: Command) -> None:
-    """Help loads nothing that is slow to import, and a client command does not load the local Plex."""
+    """Help loads nothing that is slow to import; a client command loads neither the local Plex nor Rich."""
     show = "import sys; from ticketstub.cli.app import run_command; run_command({arguments!r}); print(*sys.modules)"
     loaded = set(process(code=show.format(arguments=["--help"])).out.split())
     assert set() == {f"ticketstub.cli.{module}" for module, _ in COMMANDS.values()} & loaded
@@ -94,6 +94,7 @@ def test_help_loads_neither_rich_nor_a_client_nor_the_server(process: Command) -
     loaded = set(process(code=show.format(arguments=asking), stdin="this-token-was-ended\n").out.split())
     assert "http.client" in loaded
     assert set() == loaded & {"uvicorn", "ticketstub.local_plex", "aiohttp", "argon2", "sqlite3", "cryptography"}
+    assert set() == loaded & {"rich", "importlib.metadata", "keyring", "webbrowser"}
 
 
 @pytest.mark.parametrize("width", [30, 40, 80])

@@ -16,16 +16,15 @@ import warnings
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from traceback import extract_tb
 from typing import TYPE_CHECKING, cast
 
 import click
 from click.exceptions import Exit
 
+from ticketstub import __version__
 from ticketstub.cli.completion import COMPLETION_VARIABLE, install_completion_option, show_completion_option
 from ticketstub.cli.errors import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, CommandError, InvalidUsage, report_error
 from ticketstub.cli.options import CliCommand, CliGroup
-from ticketstub.cli.output import get_version
 from ticketstub.errors import PlexError, PlexWarning, redact_secrets
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ def _find_entry_points() -> dict[str, EntryPoint]:
 
 def _show_version(context: click.Context, _parameter: click.Parameter, requested: bool) -> None:
     if requested:
-        print(f"ticketstub {get_version()}")
+        print(f"ticketstub {__version__}")
         context.exit()
 
 
@@ -224,6 +223,8 @@ def _convert_usage_error(error: click.ClickException) -> InvalidUsage:
 def _convert_unexpected_error(error: Exception) -> CommandError:
     if isinstance(error, OSError):
         return CommandError(f"{error.filename or 'input or output'}: {error.strerror or type(error).__name__}")
+    from traceback import extract_tb
+
     frame = extract_tb(error.__traceback__)[-1]
     place = f"{Path(frame.filename).name}:{frame.lineno}"
     return CommandError(f"internal error in Ticketstub: {type(error).__name__} at {place}", hint="please report it")

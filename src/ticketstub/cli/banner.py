@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from ticketstub import __version__
 from ticketstub.cli import output
 from ticketstub.cli.certificates import CertificateFolder
 from ticketstub.errors import sanitize_text
@@ -39,9 +40,7 @@ def print_banner(
         key_source: where the control API's key is: a file, or the name of a variable.
         tls: the certificates; `None` without https.
     """
-    print(
-        f"Ticketstub {output.get_version()}: a local stand-in for Plex, not Plex. Never type a real Plex password here."
-    )
+    print(f"Ticketstub {__version__}: a local stand-in for Plex, not Plex. Never type a real Plex password here.")
     if host in LOOPBACK_FOR_WILDCARD:
         print(f"Listening on {host}, on every network of this machine: everybody who can reach it can use it.")
     url = _replace_wildcard_host(plex.url, host)

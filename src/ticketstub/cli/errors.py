@@ -11,6 +11,9 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
+import click
+
+from ticketstub.cli.output import print_styled
 from ticketstub.errors import MalformedReply, PlexError, RedirectRefused, Unreachable, sanitize_text
 from ticketstub.refusals import (
     Forbidden,
@@ -145,17 +148,13 @@ def report_error(error: CommandError | PlexError, *, as_json: bool) -> int:
         }
         print(json.dumps({"error": description}, indent=2), file=sys.stderr)
         return error.exit_code
-    from rich.text import Text
-
-    from ticketstub.cli.output import create_console
-
     status_mark = "/".join(str(number) for number in (status, plex_code) if number)
-    out = create_console(sys.stderr)
-    out.print(Text.assemble(("error: ", "bold red"), message, f" [{status_mark}]" if status_mark else ""))
+    title = click.style("error: ", bold=True, fg="red")
+    print_styled(f"{title}{message}{f' [{status_mark}]' if status_mark else ''}", sys.stderr)
     for detail in error.details:
-        out.print(Text(f"  {sanitize_text(detail)}"))
+        print_styled(f"  {sanitize_text(detail)}", sys.stderr)
     if hint:
-        out.print(Text.assemble(("hint: ", "bold"), hint))
+        print_styled(f"{click.style('hint: ', bold=True)}{hint}", sys.stderr)
     return error.exit_code
 
 

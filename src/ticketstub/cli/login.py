@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from ticketstub import __version__
 from ticketstub.cli import formatting, options, output, prompts, sign_ins
 from ticketstub.cli.errors import CommandError, InvalidUsage
 from ticketstub.cli.options import CliCommand
@@ -146,7 +147,7 @@ def _sign_in(
             method=method,
             # Without one, the library names the device, so that a device key gets its own identifier.
             device=resolve_device(client_identifier) if client_identifier else None,
-            headers={"X-Plex-Version": output.get_version()},
+            headers={"X-Plex-Version": __version__},
             plex_tv=connection.plex_tv,
             timeout=connection.timeout,
             **arguments,

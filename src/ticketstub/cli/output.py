@@ -1,15 +1,19 @@
 """Printing results: fields as aligned lines, lists as tables, and everything also as JSON.
 
 Rule: text from Plex is stripped of control and direction characters, and never read as markup. Colours appear only on a
-terminal (Rich also honours NO_COLOR). In a pipe, lines are never wrapped.
+terminal (`supports_styles`). In a pipe, lines are never wrapped. Rich, which is slow to import, prints only tables and
+what moves.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
+
+import click
 
 from ticketstub.errors import sanitize_text
 
@@ -22,21 +26,27 @@ Fields = Iterable[tuple[str, str | None]]
 """Names and values; values that are `None` or empty are not printed."""
 
 
-def get_version() -> str:
-    """Return the installed version; `0 (not installed)` in a checkout that is not installed."""
-    from importlib import metadata
-
-    try:
-        return metadata.version("ticketstub")
-    except metadata.PackageNotFoundError:
-        return "0 (not installed)"
-
-
 def create_console(stream: TextIO | None = None, *, width: int | None = None) -> Console:
     """Return a console that prints text without markup, highlighting or wrapping; `width` replaces the terminal's."""
     from rich.console import Console
 
     return Console(file=stream or sys.stdout, width=width, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def supports_styles(stream: TextIO) -> bool:
+    """Return whether a stream shows bold text and colours: a terminal does, unless NO_COLOR is set or it is a dumb one.
+
+    FORCE_COLOR makes a pipe count as a terminal.
+    """
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM", "") in {"dumb", "unknown"}:
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
+
+
+def print_styled(text: str, stream: TextIO | None = None) -> None:
+    """Print text with the styles of `click.style`, which are left out where the stream does not show them."""
+    stream = stream or sys.stdout
+    click.echo(text, file=stream, color=supports_styles(stream))
 
 
 def print_json(value: object) -> None:
@@ -48,9 +58,7 @@ def print_json(value: object) -> None:
 
 def print_section(title: str, fields: Fields = ()) -> None:
     """Print a heading, and one line for each field."""
-    from rich.text import Text
-
-    create_console().print(Text(sanitize_text(title), style="bold"))
+    print_styled(click.style(sanitize_text(title), bold=True))
     print_fields(fields)
 
 
@@ -64,13 +72,10 @@ def print_result(data: object, title: str, fields: Fields = (), *, as_json: bool
 
 def print_fields(fields: Fields, *, indent: int = 2) -> None:
     """Print one line for each field, with the values aligned."""
-    from rich.text import Text
-
     visible = [(name, sanitize_text(value)) for name, value in fields if value]
     width = max((len(name) for name, _ in visible), default=0)
-    out = create_console()
     for name, value in visible:
-        out.print(Text.assemble(" " * indent, (name.ljust(width), "dim"), "  ", value))
+        print_styled(f"{' ' * indent}{click.style(name.ljust(width), dim=True)}  {value}")
 
 
 def print_line(text: str, *, indent: int = 0, label: tuple[str, str] = ("", "")) -> None:

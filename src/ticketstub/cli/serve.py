@@ -159,9 +159,8 @@ def serve(
         loaded_world = load_world(world, demo=demo)
         if record and not any(server.upstream for server in loaded_world.media_servers):
             raise InvalidUsage("--record records upstream answers, but no media server of this world has an upstream")
-        out = output.create_console()
         log_answers = is_terminal(sys.stdout) if log is None else log
-        use_colours = out.color_system is not None and not out.no_color
+        use_colours = output.supports_styles(sys.stdout)
         controller, control_listener = create_controller(_load_control_key(control), chaos, seed, control_port)
         certificate_folder = CertificateFolder(tls, os.environ) if tls else None
         tls_ports = (443, 80) if tls_port == 443 else (tls_port,)

@@ -15,9 +15,9 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from ticketstub import __version__
 from ticketstub.cli import prompts
 from ticketstub.cli.errors import CommandError, InvalidUsage, wrap_value_errors
-from ticketstub.cli.output import get_version
 from ticketstub.errors import CredentialsError, PlexWarning, sanitize_text
 from ticketstub.messages import get_origin
 from ticketstub.refusals import (
@@ -187,9 +187,9 @@ def resolve_device(client_identifier: str | None) -> Device:
     from ticketstub import Device
 
     if client_identifier is None:
-        return Device.load_or_use_temporary(PRODUCT, version=get_version())
+        return Device.load_or_use_temporary(PRODUCT, version=__version__)
     with wrap_value_errors("--client-identifier"):
-        return Device.for_this_computer(client_identifier, PRODUCT, get_version())
+        return Device.for_this_computer(client_identifier, PRODUCT, __version__)
 
 
 class StoredSignIn(NamedTuple):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import time
-import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -119,6 +118,8 @@ def open_browser(opener: bool | OpenBrowser, url: str, timeout: float = _START_T
     """
     if opener is not True:
         return opener is not False and opener(url) is not False
+    import webbrowser  # loads subprocess, which a stored sign-in does not need
+
     try:
         browser = webbrowser.get()
         if type(browser) is webbrowser.GenericBrowser and PurePath(browser.name).stem in _TERMINAL_BROWSERS:
