@@ -1,4 +1,7 @@
-"""Reads an account many times at once: `ours`, or an httpx2 client with default limits that reads the same bodies."""
+"""Reads an account many times at once: `ours`, the `floor` (bare aiohttp with json), or the `peer` (httpx2).
+
+The other two have default limits, and read the same bodies.
+"""
 
 import asyncio
 import json
@@ -17,6 +20,19 @@ def ours() -> Callable[[], Awaitable[object]]:
     return AsyncPlex(device=device, token=TOKEN, plex_tv=url).authentication.get_token_details
 
 
+def floor() -> Callable[[], Awaitable[object]]:
+    import aiohttp
+
+    headers = {"X-Plex-Client-Identifier": "bench", "X-Plex-Token": TOKEN}
+    session = aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar())
+
+    async def call() -> object:
+        async with session.get(f"{url}/api/v2/user", headers={"Accept": "application/json"}) as response:
+            return json.loads(await response.read())
+
+    return call
+
+
 def peer() -> Callable[[], Awaitable[object]]:
     import httpx2
 
@@ -29,7 +45,7 @@ def peer() -> Callable[[], Awaitable[object]]:
 
 
 async def main() -> None:
-    call = {"ours": ours, "peer": peer}[who]()
+    call = {"ours": ours, "floor": floor, "peer": peer}[who]()
     loop = asyncio.get_running_loop()
     while await loop.run_in_executor(None, sys.stdin.readline):
         start = time.perf_counter()

@@ -225,14 +225,14 @@ class LocalPlex(Listeners):
 
     def _create_fallback(self, server: WorldMediaServer, name: str) -> Fallback | None:
         """Return what answers for a media server beyond the local Plex's own routes, if its world names anything."""
+        if not (server.replies or server.upstream):
+            return None
         from ticketstub.local_plex.content.recording import Recorder, find_secrets  # loaded when needed
         from ticketstub.local_plex.content.replies import ReplyFolder, encode_segment  # loaded when needed
         from ticketstub.local_plex.content.upstream import Upstream  # loaded when needed
 
         if server.replies:
             return ReplyFolder(Path(server.replies)).answer
-        if not server.upstream:
-            return None
         recorder = Recorder(self._record / encode_segment(name), find_secrets(self.world)) if self._record else None
         return Upstream(server, recorder).answer
 

@@ -21,8 +21,8 @@ PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _MAX_DEPTH = 64
 _NESTED_TYPES = (dict, list, tuple)
 _MAX_ELEMENTS = 100_000
-# Characters that must be escaped. XML 1.0 cannot express those of the second set, which are dropped.
-_SPECIAL_CHARACTERS = re.compile('[&<>"\t\n\r]|[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
+# Characters that must be escaped, and those that XML 1.0 cannot express, which are dropped.
+_SPECIAL_CHARACTERS = re.compile('[&<>"\x00-\x1f\ud800-\udfff\ufffe\uffff]')
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 
 
