@@ -45,8 +45,8 @@ def supports_styles(stream: TextIO) -> bool:
 
 def print_styled(text: str, stream: TextIO | None = None) -> None:
     """Print text with the styles of `click.style`, which are left out where the stream does not show them."""
-    stream = stream or sys.stdout
-    click.echo(text, file=stream, color=supports_styles(stream))
+    target = sys.stdout if stream is None else stream
+    click.echo(text, file=target, color=supports_styles(target))
 
 
 def print_json(value: object) -> None:
