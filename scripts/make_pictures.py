@@ -81,7 +81,7 @@ TERMINAL: dict[str, TerminalPicture] = {
     "check": TerminalPicture("check", typed=_create_token),
     "demo": TerminalPicture("demo", lines=30),
     "run": TerminalPicture(
-        "run --verbose -- curl -s -H X-Plex-Token:Tm8-harbour_rainy_17 -H X-Plex-Client-Identifier:demo"
+        "run -- curl -s -H X-Plex-Token:Tm8-harbour_rainy_17 -H X-Plex-Client-Identifier:demo"
         " https://plex.tv/api/v2/ping"
     ),
 }
