@@ -160,7 +160,7 @@ def test_the_keyring(command: Command, here: list[str], tmp_path: Path, monkeypa
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [("{folder}/missing.pem", "does not exist"), ("{folder}/empty.pem", "without certificates"), ("{ca}", "1 auth")],
+    [("{folder}/missing.pem", "does not exist"), ("{folder}/empty.pem", "without certificates"), ("{ca}", "trusted authorities: 1 ")],
 )
 def test_authorities(
     command: Command,
@@ -176,7 +176,7 @@ def test_authorities(
     (tmp_path / "ca.pem").write_text(addressed.authority, "ascii")
     monkeypatch.setenv("SSL_CERT_FILE", value.format(folder=tmp_path, ca=tmp_path / "ca.pem"))
     check = checks_of(command("doctor", *here, "--json"))["certificates"]
-    assert ("ok" if "auth" in words else "problem", True) == (check["state"], words in check["finding"]), check
+    assert ("ok" if "trusted" in words else "problem", True) == (check["state"], words in check["finding"]), check
 
 
 def test_a_proxy_is_named_without_its_password(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

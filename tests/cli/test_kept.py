@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError
 
 from tests.cli.conftest import MIRA, TOM, Command, Start, keep, store_in, text_of
+from ticketstub.cli import prompts
 from ticketstub.cli.errors import InvalidUsage
 from ticketstub.cli.prompts import read_first_line
 from ticketstub.client.transports.http1 import StandardTransport
@@ -426,6 +428,22 @@ def pipe() -> Iterator[tuple[int, int]]:
     with contextlib.suppress(OSError):
         os.close(writing)
     os.close(reading)
+
+
+def test_it_is_said_which_answer_a_silent_pipe_is_waited_for(
+    pipe: tuple[int, int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that arrives at once is read in silence; else standard error says what is waited for."""
+    reading, writing = pipe
+    monkeypatch.setattr(prompts, "NOTICE_DELAY", 0.2)
+    with os.fdopen(reading, encoding="utf-8", closefd=False) as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        os.write(writing, b"tom\n")
+        assert "tom" == prompts.read_required("User name or e-mail: ", "login")
+        assert "" == capsys.readouterr().err
+        threading.Timer(0.8, os.write, (writing, b"rainy\n")).start()
+        assert "rainy" == prompts.read_required("Password: ", "password", hidden=True)
+    assert "Waiting for a line on standard input: Password (Ctrl-C to cancel) ...\n" == capsys.readouterr().err
 
 
 def test_an_open_silent_pipe_hangs_nothing(pipe: tuple[int, int], capsys: pytest.CaptureFixture[str]) -> None:

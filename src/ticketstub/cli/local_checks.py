@@ -94,9 +94,9 @@ def check_authorities() -> Diagnosis:
             "or name a file of authorities in SSL_CERT_FILE"
         )
         return Diagnosis(name, "problem", "this Python knows none: no certificate can be checked", advice)
-    found = f"{count} authorities" if count else f"those in {paths.capath}"
+    found = str(count) if count else f"those in {paths.capath}"
     variables = f" (set: {', '.join(set_variables)})" if set_variables else ""
-    return Diagnosis(name, "ok", f"{found} are trusted{variables}")
+    return Diagnosis(name, "ok", f"trusted authorities: {found}{variables}")
 
 
 def check_proxy(origin: Origin) -> Diagnosis:

@@ -38,6 +38,8 @@ def load_world(file: Path | None, *, demo: bool) -> World:
             "no world is named: add --world FILE, or --demo",
             hint=f"to create one: {_EXAMPLE_WORLD_COMMAND}",
         )
+    if not file.exists():
+        raise InvalidUsage(f"the world file {file} does not exist", hint="check its path")
     try:
         return World.load(file)
     except WorldError as error:

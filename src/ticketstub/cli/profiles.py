@@ -252,6 +252,7 @@ def _print_sign_in(stored: StoredSignIn) -> None:
             ("since", formatting.format_time(credential.created_at)),
             ("expires", formatting.format_expiry(credential, time.time())),
             ("last accepted", formatting.format_time(credential.checked_at)),
+            ("to check", sign_ins.format_command("check", credential.entry) if credential.token else None),
             ("device key", "yes: it renews the token" if credential.device_key else None),
             ("client id", credential.client_identifier),
             ("stored", stored.store.describe_location(*credential.entry)),

@@ -22,6 +22,8 @@ from ticketstub.tokens import Secret, Token
 
 TOKEN_VARIABLE = "TICKETSTUB_TOKEN"  # noqa: S105  # the variable's name
 PROFILE_VARIABLE = "TICKETSTUB_PROFILE"
+NOTICE_DELAY = 1.0
+"""Seconds without input until it is said what is waited for."""
 _MAX_LINE_LENGTH = 8192
 
 
@@ -81,7 +83,7 @@ def read_first_line(
     descriptor: int,
     has_sign_in: Callable[[], bool],
     *,
-    notice_after: float = 1.0,
+    notice_after: float = NOTICE_DELAY,
     signed_in_timeout: float = 3.0,
     signed_out_timeout: float = 15.0,
 ) -> str | None:
@@ -197,7 +199,7 @@ def read_secret(question: str, *, hidden: bool = False) -> Secret | None:
 def _read_answer(question: str, *, hidden: bool = False) -> str:
     """Ask a question on a terminal, or read the next line of standard input; empty at the end of the input."""
     if not is_terminal(sys.stdin):
-        return read_line()
+        return _read_piped_answer(question)
     if not hidden:
         print(question, end="", file=sys.stderr, flush=True)
         return read_line()
@@ -207,6 +209,19 @@ def _read_answer(question: str, *, hidden: bool = False) -> str:
         return getpass.getpass(f"{sanitize_text(question)} ", stream=sys.stderr)
     except EOFError:
         return ""
+
+
+def _read_piped_answer(question: str) -> str:
+    """Read the next line of standard input; if it does not arrive soon, say on standard error what is waited for."""
+    subject = sanitize_text(question).splitlines()[-1].strip(" :") if question.strip() else "an answer"
+    notice = f"Waiting for a line on standard input: {subject} (Ctrl-C to cancel) ...\n"
+    timer = threading.Timer(NOTICE_DELAY, lambda: sys.stderr.write(notice))
+    timer.daemon = True
+    timer.start()
+    try:
+        return read_line()
+    finally:
+        timer.cancel()
 
 
 def ensure_can_print_token(*, requested: bool, yes: bool, as_json: bool) -> None:
