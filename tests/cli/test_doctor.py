@@ -160,7 +160,11 @@ def test_the_keyring(command: Command, here: list[str], tmp_path: Path, monkeypa
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [("{folder}/missing.pem", "does not exist"), ("{folder}/empty.pem", "without certificates"), ("{ca}", "trusted authorities: 1 ")],
+    [
+        ("{folder}/missing.pem", "does not exist"),
+        ("{folder}/empty.pem", "without certificates"),
+        ("{ca}", "trusted authorities: 1 "),
+    ],
 )
 def test_authorities(
     command: Command,

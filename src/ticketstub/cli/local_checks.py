@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from ticketstub import __version__
 from ticketstub.cli import formatting, prompts, sign_ins
 from ticketstub.cli.errors import CommandError, InvalidUsage
-from ticketstub.cli.output import get_version
 from ticketstub.errors import CredentialsError, Unreachable
 from ticketstub.messages import Origin
 
@@ -51,7 +51,7 @@ def check_versions() -> Diagnosis:
     return Diagnosis(
         "versions",
         "ok",
-        f"Ticketstub {get_version()}, Python {platform.python_version()} on {platform.system()}, {ssl.OPENSSL_VERSION}",
+        f"Ticketstub {__version__}, Python {platform.python_version()} on {platform.system()}, {ssl.OPENSSL_VERSION}",
     )
 
 
