@@ -51,8 +51,8 @@ STEPS = [
     ["logout", "--local"],
 ]
 """Every command that prints JSON, in an order in which one person could type them."""
-ELSEWHERE = {"profiles"}
-"""Commands of which the values are made by the same function as `status`'s."""
+ELSEWHERE = {"profiles", "exec"}
+"""A command whose values are made by the same function as `status`'s, and one that prints JSON for errors only."""
 
 
 def commands() -> list[tuple[str, ...]]:
