@@ -15,7 +15,9 @@ def test_the_pages_have_as_many_rows_as_in_the_ledger() -> None:
     table = page("README.md").table("Try it")
     written = dict(zip(table.column("page"), map(int, table.column("rows tested")), strict=True))
     sections = re.split(r"^## ", (ROOT / "docs" / "sdks.md").read_text("utf-8"), flags=re.MULTILINE)[1:]
-    rows = {text.split()[0]: len(re.findall(r"^\| (?!operation \| on the page)", text, re.MULTILINE)) for text in sections}
+    rows = {
+        text.split()[0]: len(re.findall(r"^\| (?!operation \| on the page)", text, re.MULTILINE)) for text in sections
+    }
     assert rows == written
 
 
