@@ -46,6 +46,7 @@ LONG = (
     "cli/test_serve.py",
     "cli/test_serve_control.py",
     "cli/test_serve_tls.py",
+    "client/test_connect_processes.py",
     "client/transports/test_interrupts.py",
     "compat/test_same_programs.py",
     "credentials/test_crashes.py",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from keyring.backends.chainer import ChainerBackend
 from keyring.backends.fail import Keyring as FailKeyring
@@ -29,7 +30,9 @@ from tests.credentials.conftest import (
 )
 from ticketstub.credentials import Entry, KeyringStore, default_store, is_keyring_available
 from ticketstub.credentials.keyring import WINDOWS_MAX_LENGTH
+from ticketstub.credentials.store import Credential, KnownServer
 from ticketstub.errors import CredentialsError
+from ticketstub.models import Connection, Resource
 from ticketstub.tokens import Secret, Token
 
 SERVICE = ("ticketstub https://plex.tv ticketstub default", "default")
@@ -333,3 +336,18 @@ def test_an_entry_has_all_secrets(tmp_path: Path) -> None:
     KeyringStore(ring, directory=tmp_path).save(make_credential(device_key=Secret("k0")), replacing=None)
     assert all(text in ring.entries[SERVICE] for text in (JWT, SERVER, '"device_key":"k0"'))
     assert KEY not in ring.entries[SERVICE]
+
+
+def test_known_servers_that_do_not_fit_are_left_out(tmp_path: Path) -> None:
+    """If the keyring has no room for the servers that were connected to, the sign-in is stored without them."""
+    connections = tuple(Connection(uri=f"https://192-168-1-{n}.{'a' * 32}.plex.direct:32400") for n in range(20))
+    known = KnownServer(resource=Resource(name="Attic", connections=connections), listed_at=1.0)
+    for ring in (Small(), Forgetful()):
+        store = KeyringStore(ring, directory=tmp_path / type(ring).__name__)
+        plain = Credential(issuer="https://plex.tv", token=Token("Xk3mPz_9Q-vT7rLb2NfW"))
+        first = store.save(plain, replacing=None)
+        assert first is not None
+        saved = store.save(msgspec.structs.replace(first, checked_at=2.0, servers=(known,)), replacing=first)
+        assert saved is not None
+        assert (2.0, ()) == (saved.checked_at, saved.servers)
+        assert saved == store.load("https://plex.tv")

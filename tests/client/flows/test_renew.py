@@ -511,3 +511,32 @@ def test_a_ping_is_a_call_like_others() -> None:
     kept_in(walker, OPAQUE, device_key=None, expires_at=None)
     asking(walker, Ping())
     assert [OPAQUE] == [sent.headers["X-Plex-Token"] for sent in walker.sent]
+
+
+def test_facts_that_are_stored_during_a_renewal_do_not_lose_it() -> None:
+    """If facts about the sign-in are stored while its JWT is renewed, the new JWT is stored with them."""
+    walker = Walker()
+    kept = kept_in(walker)
+
+    def meanwhile(_request: Any) -> Any:
+        there = stored(kept)
+        kept.store.save(msgspec.structs.replace(there, checked_at=NOW - 1.0, username="mira_new"), replacing=there)
+        return exchanged(NEW)
+
+    walker.left = [EXPIRED, published(), nonce(), meanwhile, ok(USER)]
+    asking(walker)
+    loaded = stored(kept)
+    assert (NEW, NEW) == (loaded.token.reveal(), walker.sent[-1].headers["X-Plex-Token"])
+    assert loaded == kept.credential
+
+
+def test_facts_are_stored_over_those_of_another_process() -> None:
+    """Facts are stored although another process has stored others since this one loaded the sign-in."""
+    walker = Walker()
+    kept = kept_in(walker)
+    there = stored(kept)
+    kept.store.save(msgspec.structs.replace(there, username="mira_new"), replacing=there)
+    walker.run(lambda _: kept.update(checked_at=NOW + 5.0))
+    loaded = stored(kept)
+    assert ("mira_new", NOW + 5.0) == (loaded.username, loaded.checked_at)
+    assert loaded == kept.credential

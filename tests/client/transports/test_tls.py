@@ -12,6 +12,7 @@ from tests.client.transports import hostile
 from tests.client.transports.conftest import NAMES, SHORT, Authority, Sender, failure_of, request, unreached
 from ticketstub.client.transports.dial import create_default_ssl_context
 from ticketstub.errors import TimedOut, Unreachable
+from ticketstub.messages import Request
 
 Make = Callable[..., Sender]
 
@@ -93,3 +94,19 @@ def _loopback(port: int):
     from ticketstub.dns import ResolvedAddress
 
     return ResolvedAddress(socket.AF_INET, "127.0.0.1", port)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_connections_belong_to_the_name_that_was_checked(name: str, make_sender: Make, authority: Authority) -> None:
+    """A connection to an IP address is reused for no other name than the one that its certificate was checked for."""
+    with hostile.Server(hostile.answer(hostile.OK), authority.serving("one.example.test")) as server:
+        sender = make_sender(name, authority.trusting())
+        one, two = (
+            Request("t", "GET", f"https://{host}.example.test:{server.port}/", {}, address="127.0.0.1")
+            for host in ("one", "two")
+        )
+        assert b"ok" == sender.send(one).body
+        error = unreached(sender, two)
+        assert ("certificate_name", False) == (error.reason, error.sent)
+        assert b"ok" == sender.send(one).body
+    assert 2 == len(server.requests)
