@@ -227,8 +227,7 @@ class FolderStore(ABC):
                     self._write(entry, current)
                 self._delete(entry, is_legacy=True)
             saved = msgspec.structs.replace(credential, version=current.version + 1 if current else 1)
-            self._write(entry, saved)
-            return saved
+            return self._write(entry, saved)
 
     def remove(self, issuer: str, profile: str = DEFAULT_PROFILE, app: str = COMMAND_APP) -> bool:
         """Delete the credential, even if it cannot be read, and return whether there was one."""
@@ -248,8 +247,8 @@ class FolderStore(ABC):
         """Return what this version, or an earlier one, stored for an entry."""
 
     @abstractmethod
-    def _write(self, entry: Entry, credential: Credential) -> None:
-        """Store a credential as a whole or not at all."""
+    def _write(self, entry: Entry, credential: Credential) -> Credential:
+        """Store a credential as a whole or not at all, and return what is stored: known servers may be left out."""
 
     @abstractmethod
     def _delete(self, entry: Entry, *, is_legacy: bool = False) -> bool:
@@ -381,8 +380,9 @@ class FileStore(FolderStore):
         data = self._folder.read(name)
         return None if data is None else self._decode(name, data, entry)
 
-    def _write(self, entry: Entry, credential: Credential) -> None:
+    def _write(self, entry: Entry, credential: Credential) -> Credential:
         self._folder.write(get_file_name(entry), encode_credential(credential))
+        return credential
 
     def _delete(self, entry: Entry, *, is_legacy: bool = False) -> bool:
         return self._folder.remove(get_file_name(entry, is_legacy=is_legacy))

@@ -96,15 +96,6 @@ class KeyringStore(FolderStore):
         self._backend = backend
         self._answer_timeout = answer_timeout
 
-    def save(self, credential: Credential, *, replacing: Credential | None) -> Credential | None:
-        """Store a credential as `FolderStore.save` does, without known servers if the keyring has no room for them."""
-        try:
-            return super().save(credential, replacing=replacing)
-        except _NoRoomError as error:
-            if not credential.servers:
-                raise CredentialsError(error.message, hint=error.hint) from None
-        return super().save(msgspec.structs.replace(credential, servers=()), replacing=replacing)
-
     def list_entries(self) -> tuple[Entry, ...]:
         """Return the entries of all notes, sorted, including those deleted in the keyring itself.
 
@@ -150,10 +141,20 @@ class KeyringStore(FolderStore):
             entry=entry,
         )
 
-    def _write(self, entry: Entry, credential: Credential) -> None:
-        """Store a credential and read it back: some keyrings accept everything and store nothing or only the start."""
+    def _write(self, entry: Entry, credential: Credential) -> Credential:
         # The note comes first: a note without an entry is harmless, but an entry without a note is never found.
         self._folder.write(get_file_name(entry), msgspec.json.encode(_Note(*entry)))
+        try:
+            self._write_and_verify(entry, credential)
+        except _NoRoomError:
+            if not credential.servers:
+                raise
+            credential = msgspec.structs.replace(credential, servers=())
+            self._write_and_verify(entry, credential)
+        return credential
+
+    def _write_and_verify(self, entry: Entry, credential: Credential) -> None:
+        """Store a credential and read it back: some keyrings accept everything and store nothing or only the start."""
         text = encode_credential(credential).decode()
         backend, (service, user) = self._keyring, _get_service_and_user(entry)
 

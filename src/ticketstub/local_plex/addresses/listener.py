@@ -312,9 +312,9 @@ class AddressListener:
                 writer.write(data)
                 await writer.drain()
         finally:
+            server_writer.transport.abort()  # first: at the end of the loop, the wait may be cancelled, too
             requests.cancel()
             await asyncio.gather(requests, return_exceptions=True)
-            server_writer.transport.abort()
 
     async def _copy_requests(self, reader: StreamReader, server_writer: StreamWriter) -> None:
         try:
