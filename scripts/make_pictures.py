@@ -79,6 +79,7 @@ TERMINAL: dict[str, TerminalPicture] = {
     "servers": TerminalPicture("servers --profile default"),
     "status": TerminalPicture("status"),
     "check": TerminalPicture("check", typed=_create_token),
+    "doctor": TerminalPicture("doctor --profile default"),
     "demo": TerminalPicture("demo", lines=30),
     "run": TerminalPicture(
         "run -- curl -s -H X-Plex-Token:Tm8-harbour_rainy_17 -H X-Plex-Client-Identifier:demo"
@@ -93,6 +94,10 @@ VARIABLE = (
     (r"\b\d+(?:\.\d)? ms", "1.2 ms"),
     (r"\b20\d\d-\d\d-\d\d \d\d:\d\d\b", "2026-11-28 21:00"),
     (r"\b\d\d:\d\d:\d\d\b", "21:00:00"),
+    (r"(?<![\d.])\d+ ms\b", "1.2 ms"),
+    (r"(?<=versions: ).*", "Ticketstub 0.1.0, Python 3.13.5 on Linux, OpenSSL 3.5.1"),
+    (r"(?<=SQLite: ).*(\n {9}.*)*", "3.51.4"),
+    (r"(?<=trusted authorities: )\d+", "144"),
     (r"/pins/\d{6,}", "/pins/1586212989"),
     (r"(?<=ticketstub/credentials/)\S+", "…"),
     (r"(code *\x1b\[0m +)[A-Z0-9]{4}\b", r"\g<1>7K2M"),
