@@ -1,4 +1,4 @@
-"""Make the environments that strangers run in, once.
+"""Make the environments that strangers run in, once; the bridge's relying parties, too (bridge/tests/parties).
 
 Rule: each stranger has its own, made from the hashes pinned in its folder and kept below `.strangers/` under a name
 that holds the digest of those pins; it is used offline from then on. An environment is built aside and moved into
@@ -19,7 +19,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 KEPT = HERE.parents[1] / ".strangers"
-LONGEST = 300
+LONGEST = 900
 """Seconds that one environment may take to download and install."""
 GO_PROGRAM = "program.exe" if sys.platform == "win32" else "program"
 
@@ -31,26 +31,30 @@ class CannotSetUp(Exception):
 Tell = Callable[[str], None]
 
 
-def python_environment(stranger: str, tell: Tell = print) -> list[str]:
+def python_environment(stranger: str, tell: Tell = print, home: Path = HERE) -> list[str]:
     """Return the command that runs this stranger's program, making its virtual environment when it is not there."""
-    pins = HERE / stranger / "requirements.txt"
+    pins = home / stranger / "requirements.txt"
     made = _kept(stranger, [pins], platform.python_version(), tell, lambda folder: _install_python(folder, pins))
     python = made / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    return [str(python), str(HERE / stranger / "program.py")]
+    return [str(python), str(home / stranger / "program.py")]
 
 
-def node_environment(stranger: str, node: str, npm: str, tell: Tell = print) -> list[str]:
+def node_environment(stranger: str, node: str, npm: str, tell: Tell = print, home: Path = HERE) -> list[str]:
     """Return the command that runs this stranger's program, making its node_modules when they are not there."""
-    pins = [HERE / stranger / name for name in ("package.json", "package-lock.json", ".npmrc")]
+    pins = [home / stranger / name for name in ("package.json", "package-lock.json", ".npmrc")]
     made = _kept(stranger, pins, "", tell, lambda folder: _install_node(folder, pins, npm))
     # Node looks for packages beside the program, not beside the caller.
-    return [node, str(shutil.copy(str(HERE / stranger / "program.cjs"), made))]
+    return [node, str(shutil.copy(str(home / stranger / "program.cjs"), made))]
 
 
-def go_environment(stranger: str, go: str, tell: Tell = print) -> list[str]:
-    """Return the command that runs this stranger's program, building it when it is not there (a minute or so)."""
-    pins = [HERE / stranger / name for name in ("go.mod", "go.sum", "main.go")]
-    made = _kept(stranger, pins, "", tell, lambda folder: _install_go(folder, pins, go))
+def go_environment(stranger: str, go: str, tell: Tell = print, home: Path = HERE, package: str = ".") -> list[str]:
+    """Return the command that runs this stranger's program, building it when it is not there (a minute or so).
+
+    With `package`, the program is that package of a module in go.mod, and the folder has no main.go.
+    """
+    sources = ["main.go"] if package == "." else []
+    pins = [home / stranger / name for name in ("go.mod", "go.sum", *sources)]
+    made = _kept(stranger, pins, "", tell, lambda folder: _install_go(folder, pins, go, package))
     return [str(made / GO_PROGRAM)]
 
 
@@ -90,7 +94,7 @@ def _install_node(folder: Path, pins: list[Path], npm: str) -> None:
     _run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
 
 
-def _install_go(folder: Path, pins: list[Path], go: str) -> None:
+def _install_go(folder: Path, pins: list[Path], go: str, package: str) -> None:
     folder.mkdir()
     for pin in pins:
         shutil.copy(pin, folder)
@@ -98,7 +102,7 @@ def _install_go(folder: Path, pins: list[Path], go: str) -> None:
     # to it, and no other list of sums is asked.
     only = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "auto", "GOWORK": "off", "GOFLAGS": "-mod=readonly"}
     options = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w"]
-    _run([go, "build", *options, "-o", GO_PROGRAM, "."], folder, only)
+    _run([go, "build", *options, "-o", GO_PROGRAM, package], folder, only)
 
 
 def _run(command: list[str], folder: Path, variables: Mapping[str, str] | None = None) -> None:

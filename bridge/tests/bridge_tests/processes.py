@@ -40,10 +40,16 @@ class ServedBridge:
         database: a database that replaces SQLite.
         port: its port; another bridge of the same address has another one.
         url: its public address, if that is not this port.
+        more: further applications.
     """
 
     def __init__(
-        self, local_plex: LocalPlexController, folder: Path, database: str | None = None, url: str | None = None
+        self,
+        local_plex: LocalPlexController,
+        folder: Path,
+        database: str | None = None,
+        url: str | None = None,
+        more: str = "",
     ) -> None:
         self.local_plex = local_plex
         self.folder = folder
@@ -55,7 +61,7 @@ class ServedBridge:
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(exist_ok=True)
         top = f'plex_tv = "{local_plex.url}"\nlisten = "127.0.0.1:{self.port}"'
-        text = CONFIG.replace("@top@", top).replace("@access@", "").replace("@more@", "").replace(URL, self.url)
+        text = CONFIG.replace("@top@", top).replace("@access@", "").replace("@more@", more).replace(URL, self.url)
         (folder / "bridge.toml").write_text(text, "utf-8")
         if not (folder / "bridge.key").exists():
             create_key_file(folder / "bridge.key")

@@ -1,0 +1,225 @@
+"""Independent relying parties, unmodified, with a served bridge and a person in Chromium.
+
+Each signs in, refreshes, reads userinfo, logs out by its own request (RP-initiated), and is logged out when the person
+ends the session at the bridge (back-channel).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from bridge_tests.parties import HOME, Echo, TlsFront, give_up, load_environments, require, run_program
+from bridge_tests.processes import ServedBridge, find_port
+from ticketstub.testing import LocalPlexController
+from ticketstub_bridge.sealing import digest
+
+SECRET = "made-up-secret-of-a-party-0123456789-abcdef"
+SCOPE = "openid profile email groups offline_access"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+_SECONDS = 30
+
+Environments = load_environments()
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A tab of Chromium. The bridge's certificate is a test's own."""
+    program = require("chromium", "chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        page = chromium.new_context(ignore_https_errors=True).new_page()
+        page.set_default_timeout(_SECONDS * 1000)
+        yield page
+        chromium.close()
+
+
+class Scene:
+    """A bridge behind TLS with one application, and a person's tab.
+
+    Args:
+        local_plex: the bridge's Plex.
+        folder: a folder of the test's own.
+        page: the tab.
+        stack: ends what is started.
+    """
+
+    def __init__(self, local_plex: LocalPlexController, folder: Path, page: Page, stack: ExitStack) -> None:
+        self.local_plex = local_plex
+        self.folder = folder
+        self.page = page
+        self.stack = stack
+        self.port = find_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log: Path | None = None
+
+    def serve_bridge(
+        self,
+        *,
+        is_public: bool = False,
+        callback: str = "/callback",
+        signed_out: str = "/signed-out",
+        back_channel: str | None = "/back-channel",
+        signing: str = "RS256",
+    ) -> None:
+        """Serve a bridge that knows the party."""
+        lines = [
+            "[[client]]",
+            'id = "party"',
+            'name = "Party"',
+            f'redirect_uris = ["{self.url}{callback}"]',
+            f'post_logout_redirect_uris = ["{self.url}{signed_out}"]',
+            f'signing = "{signing}"',
+        ]
+        if not is_public:
+            lines.append(f'secret_hash = "{digest(SECRET)}"')
+        if back_channel:
+            lines.append(f'backchannel_logout_uri = "{self.url}{back_channel}"')
+        self.bridge = ServedBridge(self.local_plex, self.folder / "bridge", more="\n".join(lines))
+        self.front = TlsFront(self.bridge.port, self.folder)
+        path = self.bridge.folder / "bridge.toml"
+        path.write_text(path.read_text().replace(self.bridge.url, self.front.url))
+        self.stack.callback(self.bridge.kill)
+        self.bridge.start()
+        self.stack.enter_context(self.front.run())
+
+    def run(self, command: list[str], *, ready: str = "/") -> None:
+        """Run the party's program."""
+        authority = str(self.front.authority)
+        environment = {
+            "PARTY_ISSUER": self.front.url,
+            "PARTY_CLIENT_ID": "party",
+            "PARTY_CLIENT_SECRET": SECRET,
+            "PARTY_URL": self.url,
+            "PARTY_PORT": str(self.port),
+            **dict.fromkeys(("NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), authority),
+        }
+        program = run_program(command, self.url + ready, self.folder, environment)
+        self.log = self.stack.enter_context(program)
+
+    def open(self, path: str) -> None:
+        self.page.goto(self.url + path)
+
+    def read(self, path: str | None = None) -> dict[str, Any]:
+        """Return the JSON that the tab shows, after opening a page of the party."""
+        if path is not None:
+            self.open(path)
+        assert self.page.url.startswith(self.url), self.page.locator("body").inner_text()
+        text = self.page.locator("body").inner_text()
+        try:
+            return dict(json.loads(text))
+        except ValueError:
+            raise AssertionError(f"{text}\n{self.log.read_text() if self.log else ''}") from None
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def sign_in(self, path: str = "/login", *, ends_at: str = "/", consents: bool = True, knows_plex: bool = False) -> None:
+        """Sign in as Tom, from a page of the party through the bridge and Plex back to the party."""
+        self.open(path)
+        self.press("Continue to Plex")
+        if not knows_plex:
+            self.page.get_by_label("User name or e-mail address").fill("tom")
+            self.page.get_by_label("Password").fill("rainy-harbour-17")
+            self.press("Sign in")
+        self.press("Approve")
+        if consents:
+            self.press("Continue")
+        self.page.wait_for_url(f"{self.url}{ends_at}")
+
+    def end_session_at_bridge(self, button: str = "Sign out Chrome on Linux") -> None:
+        """Sign out on the bridge's own page."""
+        self.page.goto(f"{self.front.url}/account")
+        self.press(button)
+        self.page.get_by_role("heading", name="You are signed out").wait_for()
+
+    def is_signed_in_at_bridge(self) -> bool:
+        self.page.goto(f"{self.front.url}/account")
+        return self.page.get_by_role("heading", name="You are signed in").count() == 1
+
+    def wait_until(self, is_true: Callable[[], bool]) -> None:
+        ends = time.monotonic() + _SECONDS
+        while not is_true():
+            assert time.monotonic() < ends, self.bridge.log.read_text()
+            time.sleep(0.2)
+
+    def check_program(self) -> None:
+        """Do everything that a party can, with one of the programs in tests/parties that are applications."""
+        self.sign_in()
+        state = self.read()
+        assert "tom" == state["claims"]["preferred_username"] == state["userinfo"]["preferred_username"]
+        assert ["attic:friend"] == state["userinfo"]["groups"]
+        assert state["claims"]["sub"] == state["userinfo"]["sub"]
+        assert 0 == state["refreshed"]
+        assert [1, 2] == [self.read("/refresh")["refreshed"] for _ in range(2)]
+        assert {"signed_out": "s1"} == self.read("/logout")
+        assert self.read("/")["claims"] is None
+        assert not self.is_signed_in_at_bridge()
+        self.sign_in(knows_plex=True, consents=False)
+        assert self.read()["claims"]["sid"] != state["claims"]["sid"]
+        self.end_session_at_bridge()
+        self.wait_until(lambda: self.read("/")["claims"] is None)
+        delivered = [each for each in self.bridge.read_log() if each["event"].startswith("logout_")]
+        assert [] == delivered  # nothing was given up
+
+
+@pytest.fixture
+def scene(local_plex: LocalPlexController, tmp_path: Path, page: Page) -> Iterator[Scene]:
+    """A bridge to be served, and a tab."""
+    with ExitStack() as stack:
+        yield Scene(local_plex, tmp_path, page, stack)
+
+
+def make(environment: Callable[..., list[str]], party: str, *tools: str, **options: str) -> list[str]:
+    """Return the command of a party, whose environment is made when it is not there."""
+    try:
+        return environment(party, *tools, home=HOME, **options)
+    except Environments.CannotSetUp as error:
+        give_up(f"{party}: {error}")
+        raise
+
+
+def test_authlib(scene: Scene) -> None:
+    """Authlib's client for Flask, with a secret in the header."""
+    command = make(Environments.python_environment, "authlib_1_9_10")
+    scene.serve_bridge()
+    scene.run(command)
+    scene.check_program()
+
+
+def test_openid_client(scene: Scene) -> None:
+    """npm openid-client, with a secret in the form; a revoked token is refused."""
+    node, npm = require("node", "nodejs"), require("npm", "npm")
+    command = make(Environments.node_environment, "openid_client_6_9_0", node, npm)
+    scene.serve_bridge()
+    scene.run(command)
+    scene.check_program()
+    scene.sign_in(knows_plex=True, consents=False)
+    assert "OAUTH_WWW_AUTHENTICATE_CHALLENGE" == scene.read("/revoke")["cause"]
+
+
+def test_oauth4webapi(scene: Scene) -> None:
+    """npm oauth4webapi, as a public application, by the document of RFC 8414; a revoked token is refused."""
+    node, npm = require("node", "nodejs"), require("npm", "npm")
+    command = make(Environments.node_environment, "oauth4webapi_3_8_8", node, npm)
+    scene.serve_bridge(is_public=True)
+    scene.run(command)
+    scene.check_program()
+    scene.sign_in(knows_plex=True, consents=False)
+    assert "OAUTH_WWW_AUTHENTICATE_CHALLENGE" == scene.read("/revoke")["cause"]
+
+
+def test_go_oidc(scene: Scene) -> None:
+    """Go's go-oidc and oauth2, with ID tokens and logout tokens that EdDSA signs."""
+    command = make(Environments.go_environment, "go_oidc_3_21_0", require("go", "golang-go"))
+    scene.serve_bridge(signing="EdDSA")
+    scene.run(command)
+    scene.check_program()
