@@ -7,6 +7,8 @@ ends the session at the bridge (back-channel).
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -91,8 +93,8 @@ class Scene:
         self.bridge.start()
         self.stack.enter_context(self.front.run())
 
-    def run(self, command: list[str], *, ready: str = "/") -> None:
-        """Run the party's program."""
+    def run(self, command: list[str], *, ready: str = "/", **more: str) -> None:
+        """Run the party's program, with more variables."""
         authority = str(self.front.authority)
         environment = {
             "PARTY_ISSUER": self.front.url,
@@ -101,6 +103,7 @@ class Scene:
             "PARTY_URL": self.url,
             "PARTY_PORT": str(self.port),
             **dict.fromkeys(("NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), authority),
+            **more,
         }
         program = run_program(command, self.url + ready, self.folder, environment)
         self.log = self.stack.enter_context(program)
@@ -223,3 +226,84 @@ def test_go_oidc(scene: Scene) -> None:
     scene.serve_bridge(signing="EdDSA")
     scene.run(command)
     scene.check_program()
+
+
+def test_oauth2_proxy(scene: Scene) -> None:
+    """oauth2-proxy takes no logout tokens: it notices at its next refresh that the person has signed out everywhere."""
+    party, package = "oauth2_proxy_7_15_6", "github.com/oauth2-proxy/oauth2-proxy/v7"
+    command = make(Environments.go_environment, party, require("go", "golang-go"), package=package)
+    scene.serve_bridge(callback="/oauth2/callback", back_channel=None)
+    echo = Echo()
+    scene.stack.enter_context(echo.run())
+    variables = {
+        "HTTP_ADDRESS": f"127.0.0.1:{scene.port}",
+        "OIDC_ISSUER_URL": scene.front.url,
+        "CLIENT_ID": "party",
+        "CLIENT_SECRET": SECRET,
+        "REDIRECT_URL": f"{scene.url}/oauth2/callback",
+        "COOKIE_SECRET": "made-up-cookie-secret-of-a-test!",
+        "UPSTREAMS": echo.url,
+        "WHITELIST_DOMAINS": scene.front.url.removeprefix("https://"),
+    }
+    config = str(HOME / party / "proxy.cfg")
+    environment = {f"OAUTH2_PROXY_{name}": value for name, value in variables.items()}
+    scene.run([*command, f"--config={config}"], ready="/ping", **environment)
+    scene.sign_in("/films", ends_at="/films")
+    headers = scene.read()
+    assert ("tom", "attic:friend") == (headers["x-forwarded-preferred-username"], headers["x-forwarded-groups"])
+    scene.open("/oauth2/userinfo")
+    assert "tom" == scene.read()["preferredUsername"]
+    time.sleep(2.1)
+    assert headers["x-forwarded-access-token"] != scene.read("/films")["x-forwarded-access-token"]
+    after = quote(f"{scene.url}/signed-out", safe="")
+    log_out = f"{scene.front.url}/logout?id_token_hint={{id_token}}&post_logout_redirect_uri={after}"
+    scene.page.goto(f"{scene.url}/oauth2/sign_out?rd={quote(log_out, safe='')}")
+    scene.page.get_by_role("button", name="Continue to Plex").wait_for()  # back here, and signed out
+    assert not scene.is_signed_in_at_bridge()
+    scene.sign_in("/films", ends_at="/films", knows_plex=True, consents=False)
+    scene.end_session_at_bridge("Sign out everywhere")
+    time.sleep(2.1)
+    scene.open("/films")
+    scene.page.get_by_role("button", name="Continue to Plex").wait_for()
+
+
+def test_mod_auth_openidc(scene: Scene) -> None:
+    """Apache's mod_auth_openidc, in front of an application."""
+    apache = require("apache2", "apache2")
+    if not Path("/usr/lib/apache2/modules/mod_auth_openidc.so").exists():
+        give_up("needs mod_auth_openidc: apt install libapache2-mod-auth-openidc")
+    callback = "/protected/callback"
+    scene.serve_bridge(callback=callback, back_channel=f"{callback}?logout=backchannel")
+    echo = Echo()
+    scene.stack.enter_context(echo.run())
+    folder = Path(tempfile.mkdtemp(prefix="bridge-apache-"))
+    scene.stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    folder.chmod(0o755)  # Apache's workers are another user; a test's folder is its own user's
+    authority = shutil.copy(scene.front.authority, folder)
+    more = {"PARTY_UPSTREAM": echo.url, "PARTY_FOLDER": str(folder), "PARTY_PASSPHRASE": "made-up-passphrase"}
+    command = [apache, "-f", str(HOME / "mod_auth_openidc" / "apache.conf"), "-DFOREGROUND"]
+    scene.run(command, ready="/signed-out", **more, PARTY_AUTHORITY=str(authority))
+
+    def is_signed_in() -> bool:
+        scene.open("/protected/app")
+        return scene.page.url.startswith(scene.url)
+
+    scene.sign_in("/protected/app", ends_at="/protected/app")
+    headers = scene.read()
+    assert ("tom", "attic:friend") == (headers["oidc_claim_preferred_username"], headers["oidc_claim_groups"])
+    before = scene.read(f"{callback}?info=json")
+    assert "tom" == before["userinfo"]["preferred_username"] == before["id_token"]["preferred_username"]
+    back = quote(f"{scene.url}/protected/app", safe="")
+    scene.open(f"{callback}?refresh={back}&access_token={quote(before['access_token'])}")
+    assert f"{scene.url}/protected/app" == scene.page.url  # without ?error_code=
+    after = scene.read(f"{callback}?info=json")
+    for name in ("access_token", "refresh_token"):
+        assert before[name] != after[name]
+    scene.open(f"{callback}?logout={quote(f'{scene.url}/signed-out', safe='')}")
+    assert f"{scene.url}/signed-out" == scene.page.url
+    assert not scene.is_signed_in_at_bridge()
+    assert not is_signed_in()
+    scene.sign_in("/protected/app", ends_at="/protected/app", knows_plex=True, consents=False)
+    assert is_signed_in()
+    scene.end_session_at_bridge()
+    scene.wait_until(lambda: not is_signed_in())
