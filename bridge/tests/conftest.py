@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bridge_tests.bridges import BridgeUnderTest, make_config
 from bridge_tests.browsing import Application, Browser
@@ -19,6 +20,12 @@ LONG = ("processes", "chromium")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--short`, which is what `make bridge-test` runs."""
     parser.addoption("--short", action="store_true", help="leave out the long tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Measure no time in tests of properties: a busy machine is no failure."""
+    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

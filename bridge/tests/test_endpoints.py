@@ -80,12 +80,17 @@ async def test_userinfo(tested: BridgeUnderTest, browser: Browser, films: Applic
         assert by_header.json() == by_form.json()
         assert "no-store" == by_header.headers["cache-control"]
         for headers, challenge in (
-            ({}, "Bearer"),
-            ({"Authorization": "Bearer wrong"}, 'Bearer error="invalid_token"'),
-            ({"Authorization": f"Basic {token}"}, 'Bearer error="invalid_token"'),
+            ({}, ""),
+            ({"Authorization": "Bearer wrong"}, ', error="invalid_token"'),
+            ({"Authorization": "Bearer"}, ', error="invalid_token"'),
+            ({"Authorization": f"Basic {token}"}, ""),
         ):
             answer = await http.get("/userinfo", headers=headers)
-            assert (401, challenge) == (answer.status_code, answer.headers["www-authenticate"])
+            assert (401, f'Bearer realm="{URL}"{challenge}') == (answer.status_code, answer.headers["www-authenticate"])
+        for headers, body in (({"Authorization": f"Bearer {token}"}, 1), ({}, 2)):
+            form = {"Content-Type": "application/x-www-form-urlencoded"}
+            answer = await http.post("/userinfo", content="&".join([f"access_token={token}"] * body), headers=headers | form)
+            assert (400, "invalid_request") == (answer.status_code, answer.json()["error"])
         assert 401 == (await http.get(f"/userinfo?access_token={token}")).status_code
     tested.advance(601)
     assert 401 == (await films.userinfo(token)).status_code

@@ -57,6 +57,7 @@ class Authorization(msgspec.Struct, frozen=True, kw_only=True):
         scope: what may be granted.
         prompt: what it asks for.
         max_age: how old an approval at Plex may be, in seconds.
+        expected_sub: the person that the application expects (id_token_hint); nobody else may be answered.
         issuer: this bridge.
     """
 
@@ -65,6 +66,7 @@ class Authorization(msgspec.Struct, frozen=True, kw_only=True):
     scope: str
     prompt: frozenset[str]
     max_age: int | None
+    expected_sub: str | None
     issuer: str
 
     @property
@@ -89,6 +91,10 @@ class Authorization(msgspec.Struct, frozen=True, kw_only=True):
             return True
         return self.max_age is not None and session.age > self.max_age
 
+    def is_expected(self, session: Session) -> bool:
+        """Whether the application may be answered about this person (OpenID Connect Core, 3.1.2.2)."""
+        return self.expected_sub in {None, session.person.sub}
+
     def is_allowed(self, bridge: Bridge, session: Session) -> bool:
         """Whether this person may use the application."""
         return may_come_in(bridge.config, session.person.account_id, session.person.roles, self.client)
@@ -110,6 +116,7 @@ def check_authorization(bridge: Bridge, parameters: Parameters, session: Session
         scope="",
         prompt=frozenset(values.get("prompt", "").split()),
         max_age=None,
+        expected_sub=None,
         issuer=bridge.config.url,
     )
 
@@ -130,12 +137,19 @@ def check_authorization(bridge: Bridge, parameters: Parameters, session: Session
     max_age = values.get("max_age")
     if max_age is not None and not (max_age.isascii() and max_age.isdecimal() and len(max_age) < 10):
         raise fail("invalid_request", "The max_age must be a whole number.")
+    hint = values.get("id_token_hint")
+    claims = bridge.keys.verify(hint) if hint else None
+    if hint and (claims is None or claims.get("iss") != bridge.config.url):
+        raise fail("invalid_request", "The id_token_hint is not an ID token of this bridge.")
     try:
         grant = bridge.provider.validate_authorization(ProviderRequest("GET", values, {}), session)
     except OAuth2Error as error:
         raise fail(error.error or "invalid_request", error.description or "") from None
     return msgspec.structs.replace(
-        unchecked, scope=grant.granted_scope, max_age=None if max_age is None else int(max_age)
+        unchecked,
+        scope=grant.granted_scope,
+        max_age=None if max_age is None else int(max_age),
+        expected_sub=str(claims.get("sub")) if claims else None,
     )
 
 

@@ -133,8 +133,8 @@ async def show_userinfo(request: Request) -> Response:
     """Return the claims about the person of an access token."""
     bridge = get_bridge(request)
     token = await _find_bearer_token(request)
-    if token is None:
-        return _challenge(request, 401, "")
+    if isinstance(token, Response):
+        return token
     grant = await bridge.run(bridge.store.grants.find_access_token, token) if token else None
     client = bridge.config.clients.get(grant.client_id) if grant else None
     if grant is None or client is None:
@@ -146,23 +146,29 @@ async def show_userinfo(request: Request) -> Response:
     return _respond(request, make_claims(grant.person, client, grant.scope))
 
 
-async def _find_bearer_token(request: Request) -> str | None:
-    """Return the access token of a request (RFC 6750, 2.1 and 2.2); `None` without one, empty for one that is none."""
-    header = request.headers.get("authorization")
-    if header is not None:
-        match = _BEARER(header)
-        return match[1] if match else ""
-    if request.method != "POST":
-        return None
-    try:
-        form = await read_form(request)
-    except BadBody:
-        return None
-    return "" if "access_token" in form.repeated else form.values.get("access_token")
+async def _find_bearer_token(request: Request) -> str | Response:
+    """Return the access token of a request (RFC 6750, 2.1 and 2.2), empty for one that is none; or the error."""
+    header = request.headers.get("authorization", "")
+    is_bearer = header.partition(" ")[0].lower() == "bearer"
+    match = _BEARER(header)
+    form = None
+    if request.method == "POST":
+        try:
+            form = await read_form(request)
+        except BadBody:
+            pass  # no form, so no token in it
+    if form is None or "access_token" not in form.values:
+        return (match[1] if match else "") if is_bearer else _challenge(request, 401, "")
+    if is_bearer or "access_token" in form.repeated:
+        return _challenge(request, 400, "invalid_request")
+    return form.values["access_token"]
 
 
 def _challenge(request: Request, status: int, error: str) -> Response:
-    header = f'Bearer error="{error}"' if error else "Bearer"
+    """Return an error in the form of RFC 6750, 3; no error code for a request without a token."""
+    header = f'Bearer realm="{get_bridge(request).config.url}"'
+    header += f', error="{error}"' if error else ""
+    header += ', scope="openid"' if error == "insufficient_scope" else ""
     return _respond_reply(request, Reply(status, {"error": error} if error else {}, (("WWW-Authenticate", header),)))
 
 

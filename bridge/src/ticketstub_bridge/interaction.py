@@ -51,19 +51,13 @@ async def authorize(request: Request) -> Response:
         return bridge.pages.render_message("Unknown application", [error.text], status=400)
     except AuthorizationError as error:
         return _redirect(error.url)
-    session = await bridge.run(_match_hint, bridge, authorization, session)
+    if session is not None and not authorization.is_expected(session):
+        session = None
     if "none" in authorization.prompt:
         return _redirect(await bridge.run(_answer_silently, bridge, authorization, session))
     if session is None or authorization.needs_sign_in(session):
         return _show_sign_in(request, authorization, session)
     return await _proceed(request, authorization, session)
-
-
-def _match_hint(bridge: Bridge, authorization: Authorization, session: Session | None) -> Session | None:
-    """Return the session, unless the application expects somebody else (id_token_hint)."""
-    hint = authorization.parameters.get("id_token_hint")
-    claims = bridge.keys.verify(hint) if hint and session else None
-    return None if claims and session and claims.get("sub") != session.person.sub else session
 
 
 def _answer_silently(bridge: Bridge, authorization: Authorization, session: Session | None) -> str:
@@ -260,6 +254,8 @@ async def continue_sign_in(request: Request) -> Response:
     authorization = await _check_stored(bridge, transaction.request) if transaction else None
     if authorization is None:
         return _show_over(bridge)
+    if not authorization.is_expected(session):
+        return _redirect(authorization.make_error("login_required", "Somebody else has signed in."))
     if not authorization.is_allowed(bridge, session):
         return _show_not_allowed(request, authorization, session.person.name)
     if await bridge.run(_needs_consent, bridge, authorization, session):

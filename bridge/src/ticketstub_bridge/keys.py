@@ -93,7 +93,7 @@ class KeyRing:
         return jwt.encode(header, dict(claims), self._load(stored), algorithms=[algorithm])
 
     def verify(self, token: str) -> dict[str, Any] | None:
-        """Return the claims of a JWT that this bridge has signed, however old it is; `None` if it has not."""
+        """Return the claims of an ID token that this bridge has signed, however old it is; `None` if it has not."""
         published = self._store.list_published()
         keys = KeySet([self._load(each) for each in published])
         try:
@@ -101,7 +101,8 @@ class KeyRing:
         except (JoseError, ValueError):
             return None
         by_kid = {each.kid: each.algorithm for each in published}
-        is_matching = by_kid.get(str(decoded.header.get("kid"))) == decoded.header.get("alg")
+        header = decoded.header
+        is_matching = by_kid.get(str(header.get("kid"))) == header.get("alg") and header.get("typ") == "JWT"
         return dict(decoded.claims) if is_matching else None
 
     def _load(self, stored: StoredKey) -> Key:

@@ -115,7 +115,7 @@ class Provider(AuthorizationServer):
         try:
             reply = handle()
         except UnicodeDecodeError:  # credentials that are no text; Authlib lets that pass
-            return Reply(401, _INVALID_CLIENT, (("WWW-Authenticate", "Basic"),))
+            reply = self.handle_response(401, _INVALID_CLIENT, [])
         assert isinstance(reply, Reply)  # noqa: S101  # what `handle_response` made
         return reply
 
@@ -148,9 +148,21 @@ class Provider(AuthorizationServer):
         """Return the request: it has Authlib's shape already."""
         return request
 
-    def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Reply:  # noqa: ANN401  # Authlib's
-        """Return what the endpoints send."""
-        return Reply(status, body or {}, tuple(each for each in headers if each[0] == "WWW-Authenticate"))
+    def authenticate_client(
+        self, request: ProviderRequest, methods: list[str], endpoint: str = "token"
+    ) -> RegisteredClient:
+        """Authenticate an application, by the header alone if there is one (RFC 6749, 2.3)."""
+        is_basic = "Authorization" in request.headers
+        client = super().authenticate_client(request, ["client_secret_basic"] if is_basic else methods, endpoint)
+        if request.payload.client_id not in {None, client.client_id}:
+            raise InvalidRequestError("The client_id is not that of the Authorization header.")
+        return client
+
+    def handle_response(self, status: int, body: Any, _headers: list[tuple[str, str]]) -> Reply:  # noqa: ANN401  # Authlib's
+        """Return what the endpoints send; whoever did not authenticate gets 401, however they tried."""
+        if body and body.get("error") == "invalid_client":
+            return Reply(401, body, (("WWW-Authenticate", f'Basic realm="{self.config.url}"'),))
+        return Reply(status, body or {})
 
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
         """Ignore Authlib's signals."""
