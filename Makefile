@@ -39,7 +39,7 @@ help:
 	@echo 'make pins       pin the dependencies anew (needs uv; UPGRADE=--upgrade for newer versions)'
 	@echo 'make bridge-demo      sign in to an application through the bridge (bridge/, an environment of its own)'
 	@echo 'make bridge-test      run its tests of a working day'
-	@echo 'make bridge-test-all  run all its tests: processes, PostgreSQL'
+	@echo 'make bridge-test-all  run all its tests: processes, PostgreSQL, independent applications in Chromium'
 	@echo 'make bridge-mutants   take out its defences one by one, and see that a test notices each'
 	@echo 'make clean      remove everything that was made'
 	@echo

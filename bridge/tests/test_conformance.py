@@ -83,7 +83,9 @@ async def test_the_answers_have_exact_members(tested: BridgeUnderTest, browser: 
         assert claims["email_verified"] is True
         info = await films.userinfo(each["access_token"])
         assert "application/json" == info.headers["content-type"]
-        assert {"sub", "name", "preferred_username", "email", "email_verified", "groups"} == set(info.json()) - {"picture"}
+        assert {"sub", "name", "preferred_username", "email", "email_verified", "groups"} == set(info.json()) - {
+            "picture"
+        }
         async with tested.http() as http:
             supported = (await http.get("/.well-known/openid-configuration")).json()["claims_supported"]
         assert set(claims) | set(info.json()) <= set(supported)
@@ -136,7 +138,9 @@ async def test_nobody_but_the_hinted_person(tested: BridgeUnderTest, browser: Br
     """With an id_token_hint nobody else is answered, not even after a sign-in (OpenID Connect Core, 3.1.2.2)."""
     tokens = await films.redeem(await browser.sign_in(films.make_url()))
     hint = tokens["id_token"]
-    assert "code" in get_query((await browser.get(films.make_url(prompt="none", id_token_hint=hint))).headers["location"])
+    assert "code" in get_query(
+        (await browser.get(films.make_url(prompt="none", id_token_hint=hint))).headers["location"]
+    )
     other = Browser(tested)
     await other.sign_in(films.make_url(), "mira_quill")
     answer = await other.arrive(films.make_url(id_token_hint=hint, state="s"), "mira_quill")
@@ -145,7 +149,9 @@ async def test_nobody_but_the_hinted_person(tested: BridgeUnderTest, browser: Br
     assert "code" in get_query(await other.sign_in(films.make_url(id_token_hint=hint), "tom"))
 
 
-async def test_a_hint_is_an_id_token_of_this_bridge(tested: BridgeUnderTest, browser: Browser, films: Application) -> None:
+async def test_a_hint_is_an_id_token_of_this_bridge(
+    tested: BridgeUnderTest, browser: Browser, films: Application
+) -> None:
     """A hint that this bridge did not issue is an error; so is a logout token, which it did."""
     tokens = await films.redeem(await browser.sign_in(films.make_url()))
     await browser.submit(find_form(await browser.get("/logout"), "/logout"))
@@ -180,8 +186,13 @@ FORM = {"grant_type": "authorization_code", "redirect_uri": FILMS}
     ],
 )
 async def test_the_token_endpoint_errs_exactly(
-    browser: Browser, films: Application, tested: BridgeUnderTest, changes: dict[str, str], headers: dict[str, str],
-    status: int, error: str,
+    browser: Browser,
+    films: Application,
+    tested: BridgeUnderTest,
+    changes: dict[str, str],
+    headers: dict[str, str],
+    status: int,
+    error: str,
 ) -> None:
     """Each fault has its error (RFC 6749, 5.2), in JSON that nobody caches, and the code can still be used after it."""
     answer = await browser.sign_in(films.make_url())
@@ -283,11 +294,11 @@ async def test_errors_go_to_the_application_alone(browser: Browser) -> None:
     base = {"client_id": "phone", "redirect_uri": PHONE, "state": "s"}
     good = {"response_type": "code", "scope": "openid", "code_challenge": "c" * 43, "code_challenge_method": "S256"}
     for changes in (
-        {"response_type": "tok\"en\\é"},
-        {"scope": "\"\\é"},
-        {"code_challenge": "\"\\é"},
-        {"code_challenge_method": "\"\\é"},
-        {"prompt": "none \"\\é"},
+        {"response_type": 'tok"en\\é'},
+        {"scope": '"\\é'},
+        {"code_challenge": '"\\é'},
+        {"code_challenge_method": '"\\é'},
+        {"prompt": 'none "\\é'},
         {"max_age": "٣"},
         {"prompt": "none"},
     ):

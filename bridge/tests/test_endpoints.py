@@ -89,7 +89,9 @@ async def test_userinfo(tested: BridgeUnderTest, browser: Browser, films: Applic
             assert (401, f'Bearer realm="{URL}"{challenge}') == (answer.status_code, answer.headers["www-authenticate"])
         for headers, body in (({"Authorization": f"Bearer {token}"}, 1), ({}, 2)):
             form = {"Content-Type": "application/x-www-form-urlencoded"}
-            answer = await http.post("/userinfo", content="&".join([f"access_token={token}"] * body), headers=headers | form)
+            answer = await http.post(
+                "/userinfo", content="&".join([f"access_token={token}"] * body), headers=headers | form
+            )
             assert (400, "invalid_request") == (answer.status_code, answer.json()["error"])
         assert 401 == (await http.get(f"/userinfo?access_token={token}")).status_code
     tested.advance(601)

@@ -125,7 +125,9 @@ class Scene:
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=True).click()
 
-    def sign_in(self, path: str = "/login", *, ends_at: str = "/", consents: bool = True, knows_plex: bool = False) -> None:
+    def sign_in(
+        self, path: str = "/login", *, ends_at: str = "/", consents: bool = True, knows_plex: bool = False
+    ) -> None:
         """Sign in as Tom, from a page of the party through the bridge and Plex back to the party."""
         self.open(path)
         self.press("Continue to Plex")
@@ -199,7 +201,7 @@ def test_authlib(scene: Scene) -> None:
 
 
 def test_openid_client(scene: Scene) -> None:
-    """npm openid-client, with a secret in the form; a revoked token is refused."""
+    """The package openid-client, with a percent-encoded secret in the header; a revoked token is refused."""
     node, npm = require("node", "nodejs"), require("npm", "npm")
     command = make(Environments.node_environment, "openid_client_6_9_0", node, npm)
     scene.serve_bridge()
@@ -210,7 +212,7 @@ def test_openid_client(scene: Scene) -> None:
 
 
 def test_oauth4webapi(scene: Scene) -> None:
-    """npm oauth4webapi, as a public application, by the document of RFC 8414; a revoked token is refused."""
+    """The package oauth4webapi, as a public application, by the document of RFC 8414; a revoked token is refused."""
     node, npm = require("node", "nodejs"), require("npm", "npm")
     command = make(Environments.node_environment, "oauth4webapi_3_8_8", node, npm)
     scene.serve_bridge(is_public=True)

@@ -6,7 +6,7 @@ go to the application, with its state and this bridge's issuer (RFC 9207).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -109,10 +109,9 @@ def check_authorization(bridge: Bridge, parameters: Parameters, session: Session
     """
     values = parameters.values
     client = _find_client(bridge, parameters)
-    repeated = parameters.repeated
     unchecked = Authorization(
         client=client,
-        parameters=values if "state" not in repeated else {k: v for k, v in values.items() if k != "state"},
+        parameters=values if "state" not in parameters.repeated else {k: v for k, v in values.items() if k != "state"},
         scope="",
         prompt=frozenset(values.get("prompt", "").split()),
         max_age=None,
@@ -123,20 +122,8 @@ def check_authorization(bridge: Bridge, parameters: Parameters, session: Session
     def fail(error: str, description: str = "") -> AuthorizationError:
         return AuthorizationError(unchecked.make_error(error, description))
 
-    if repeated:
-        raise fail("invalid_request", "A parameter occurs more than once.")
-    for name, error in _REFUSED_PARAMETERS.items():
-        if name in values:
-            raise fail(error)
-    if values.get("response_type") != "code":
-        raise fail("unsupported_response_type" if "response_type" in values else "invalid_request")
-    if values.get("response_mode", "query") != "query":
-        raise fail("invalid_request", "The response_mode must be query.")
-    if "openid" not in values.get("scope", "").split():
-        raise fail("invalid_scope", "The scope must contain openid.")
-    max_age = values.get("max_age")
-    if max_age is not None and not (max_age.isascii() and max_age.isdecimal() and len(max_age) < 10):
-        raise fail("invalid_request", "The max_age must be a whole number.")
+    if fault := next(_find_faults(parameters), None):
+        raise fail(*fault)
     hint = values.get("id_token_hint")
     claims = bridge.keys.verify(hint) if hint else None
     if hint and (claims is None or claims.get("iss") != bridge.config.url):
@@ -148,9 +135,28 @@ def check_authorization(bridge: Bridge, parameters: Parameters, session: Session
     return msgspec.structs.replace(
         unchecked,
         scope=grant.granted_scope,
-        max_age=None if max_age is None else int(max_age),
+        max_age=int(values["max_age"]) if "max_age" in values else None,
         expected_sub=str(claims.get("sub")) if claims else None,
     )
+
+
+def _find_faults(parameters: Parameters) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a request in itself: the error and its description."""
+    values = parameters.values
+    if parameters.repeated:
+        yield "invalid_request", "A parameter occurs more than once."
+    for name, error in _REFUSED_PARAMETERS.items():
+        if name in values:
+            yield error, ""
+    if values.get("response_type") != "code":
+        yield "unsupported_response_type" if "response_type" in values else "invalid_request", ""
+    if values.get("response_mode", "query") != "query":
+        yield "invalid_request", "The response_mode must be query."
+    if "openid" not in values.get("scope", "").split():
+        yield "invalid_scope", "The scope must contain openid."
+    max_age = values.get("max_age", "0")
+    if not (max_age.isascii() and max_age.isdecimal() and len(max_age) < 10):
+        yield "invalid_request", "The max_age must be a whole number."
 
 
 def _find_client(bridge: Bridge, parameters: Parameters) -> Client:

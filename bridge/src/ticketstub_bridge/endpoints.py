@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -153,10 +154,8 @@ async def _find_bearer_token(request: Request) -> str | Response:
     match = _BEARER(header)
     form = None
     if request.method == "POST":
-        try:
+        with suppress(BadBody):  # no form, so no token in it
             form = await read_form(request)
-        except BadBody:
-            pass  # no form, so no token in it
     if form is None or "access_token" not in form.values:
         return (match[1] if match else "") if is_bearer else _challenge(request, 401, "")
     if is_bearer or "access_token" in form.repeated:

@@ -248,11 +248,10 @@ async def continue_sign_in(request: Request) -> Response:
     bridge, session = get_bridge(request), await get_session(request)
     browser, _ = get_browser(request)
     transaction_id = read_query(request).values.get("transaction", "")
-    if session is None:
-        return _show_over(bridge)
-    transaction = await bridge.run(bridge.store.transactions.find, transaction_id, browser, session.sid)
+    sid = session.sid if session else None
+    transaction = await bridge.run(bridge.store.transactions.find, transaction_id, browser, sid) if sid else None
     authorization = await _check_stored(bridge, transaction.request) if transaction else None
-    if authorization is None:
+    if session is None or authorization is None:
         return _show_over(bridge)
     if not authorization.is_expected(session):
         return _redirect(authorization.make_error("login_required", "Somebody else has signed in."))

@@ -152,8 +152,10 @@ class Provider(AuthorizationServer):
         self, request: ProviderRequest, methods: list[str], endpoint: str = "token"
     ) -> RegisteredClient:
         """Authenticate an application, by the header alone if there is one (RFC 6749, 2.3)."""
-        is_basic = "Authorization" in request.headers
-        client = super().authenticate_client(request, ["client_secret_basic"] if is_basic else methods, endpoint)
+        is_basic = "Authorization" in (request.headers or {})
+        client: RegisteredClient = super().authenticate_client(
+            request, ["client_secret_basic"] if is_basic else methods, endpoint
+        )
         if request.payload.client_id not in {None, client.client_id}:
             raise InvalidRequestError("The client_id is not that of the Authorization header.")
         return client

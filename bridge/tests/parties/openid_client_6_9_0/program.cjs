@@ -11,7 +11,7 @@ const SCOPE = "openid profile email groups offline_access";
 async function main() {
   const client = await import("openid-client");
   const jose = await import("jose");
-  const config = await client.discovery(new URL(ISSUER), ID, SECRET);
+  const config = await client.discovery(new URL(ISSUER), ID, undefined, client.ClientSecretBasic(SECRET));
   const keys = jose.createRemoteJWKSet(new URL(config.serverMetadata().jwks_uri));
   let session = null; // of one person: this is a test
   let begun = null;
