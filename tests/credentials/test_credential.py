@@ -102,7 +102,7 @@ def test_c6_it_shows_no_secret() -> None:
 
 def test_the_page_names_every_field() -> None:
     """The documentation explains each field and no other."""
-    told = page("docs/reference/credentials.md").table("What is kept").column("field")
+    told = page("docs/reference/credentials.md").table("What is stored").column("field")
     assert [field.name for field in msgspec.structs.fields(Credential)] == told
 
 

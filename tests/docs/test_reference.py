@@ -140,7 +140,7 @@ def test_every_argument_of_sign_in_is_in_the_page() -> None:
 
 def test_every_field_of_a_device_is_in_the_page_with_its_header() -> None:
     """The device's table is that of the code."""
-    listed = rows("docs/reference/options.md", "Who asks: the device", "field of Device", "sent as")
+    listed = rows("docs/reference/options.md", "The device", "field of Device", "sent as")
     assert list(DEVICE_HEADERS.items()) == listed
 
 
