@@ -208,6 +208,7 @@ WRONG = {
     "no endless wait": (["login", "--wait", "0"], {}, "--wait"),
     "both kinds of output": (["login", "--password", "--json", "--print-token"], {}, "--json"),
     "an unknown option": (["whoami", "--colour"], {}, "--colour"),
+    "an option without a value": (["login", "--login"], {}, "hint: ticketstub login --help"),
     "no such world": (["code", "ana", "--world", "nowhere.toml"], {}, "nowhere.toml does not exist"),
     "an unknown command": (["whoareyou"], {}, "whoareyou"),
 }

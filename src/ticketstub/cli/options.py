@@ -56,6 +56,14 @@ class CliCommand(click.Command):
                 formatter.write_dl(arguments)
         super().format_options(ctx, formatter)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line. An error names this command, which Click leaves out if an option lacks its value."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
 
 class CliGroup(click.Group):
     """A command with subcommands, listed in the order of their definition. Without a subcommand, it shows its help."""
