@@ -15,6 +15,7 @@ Rule: of `ticketstub`, only public names are used. The parts:
     logout        ending sessions, and telling the applications
     recheck       asking for memberships again
     pages         HTML
+    presets       the settings of known applications
     app           the parts put together as an ASGI application
     control       what the command asks of a running bridge
     admin         the command `ticketstub bridge`

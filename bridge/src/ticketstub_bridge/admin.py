@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from ticketstub_bridge.config import ConfigError, load_config
+from ticketstub_bridge.presets import NAMES
 from ticketstub_bridge.sealing import KeyFileError, create_key_file, digest, make_secret
 from ticketstub_bridge.storage.database import StoreError
 
@@ -114,7 +115,9 @@ def client() -> None:
 @client.command("add")
 @click.argument("client_id", metavar="ID")
 @_folder
-@click.option("--redirect-uri", "redirect_uris", metavar="URL", multiple=True, required=True, help="An exact address.")
+@click.option("--preset", type=click.Choice(NAMES), help="An application whose settings are known.")
+@click.option("--address", metavar="URL", help="With a preset: the application's address, https://photos.example.org.")
+@click.option("--redirect-uri", "redirect_uris", metavar="URL", multiple=True, help="An exact address.")
 @click.option("--name", help="The name for people.")
 @click.option("--public", is_flag=True, help="An application without a secret, such as a page or a phone app.")
 @click.option("--allow", metavar="ROLE", multiple=True, help="Who may use it, if fewer than access.allow says.")
@@ -125,6 +128,8 @@ def client() -> None:
 def add(
     client_id: str,
     folder: Path,
+    preset: str | None,
+    address: str | None,
     redirect_uris: tuple[str, ...],
     name: str | None,
     public: bool,
@@ -134,20 +139,31 @@ def add(
     signing: str,
 ) -> None:
     """Add an application, and print its settings. The secret is shown once; only its digest is stored."""
+    from ticketstub_bridge.presets import load_preset
     from ticketstub_bridge.writing import add_client
 
+    if preset is None and not redirect_uris:
+        raise BridgeError("name its exact address with --redirect-uri, or an application that is known with --preset")
+    if preset and public:
+        raise BridgeError("the applications of presets have a secret: leave out --public")
+    known = load_preset(preset) if preset else None
+    if known:
+        address = (address or click.prompt(f"The address of {known.title}", err=True)).rstrip("/")
     secret = None if public else make_secret()
-    values = {
-        "id": client_id,
+    given = {
         "name": name,
-        "secret_hash": digest(secret) if secret else None,
         "redirect_uris": list(redirect_uris),
-        "post_logout_redirect_uris": list(post_logout_redirect_uri) or None,
+        "post_logout_redirect_uris": list(post_logout_redirect_uri),
         "backchannel_logout_uri": backchannel_logout_uri,
-        "allow": list(allow) or None,
+        "allow": list(allow),
         "signing": signing if signing != "RS256" else None,
     }
-    add_client(folder / _CONFIG, {key: value for key, value in values.items() if value is not None})
+    suggested = known.make_client(address or "", load_config(folder / _CONFIG).servers) if known else {}
+    digests = {"secret_hash": digest(secret)} if secret else {}
+    add_client(
+        folder / _CONFIG,
+        {"id": client_id, **digests, **suggested, **{key: value for key, value in given.items() if value}},
+    )
     config = load_config(folder / _CONFIG)
     _print_fields(
         [
@@ -159,6 +175,10 @@ def add(
             ("PKCE", "S256" + ("" if public else " (recommended)")),
         ]
     )
+    if known and address and secret:
+        settings = known.render(address=address, issuer=config.url, client_id=client_id, client_secret=secret)
+        click.echo(f"\nSettings of {known.title} ({known.origin})")
+        click.echo(f"For {known.place.format(address=address)}:\n\n{settings.strip()}\n")
     _reload_running(folder)
 
 
