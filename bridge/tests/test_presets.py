@@ -48,9 +48,9 @@ def test_a_preset_registers_and_prints_everything(folder: Path, name: str) -> No
     assert [] == LEFT_OVER.findall(settings)
     preset = load_preset(name)
     assert ("not run in the tests" in settings) == (preset.tested is None)
-    assert {f"{server}:{role}" for server in ("attic", "cellar") for roles in preset.groups.values() for role in roles} == {
-        each for members in client.groups.values() for each in members
-    }
+    assert {
+        f"{server}:{role}" for server in ("attic", "cellar") for roles in preset.groups.values() for role in roles
+    } == {each for members in client.groups.values() for each in members}
 
 
 def test_the_address_is_asked_for(folder: Path) -> None:

@@ -18,5 +18,7 @@ Rule: of `ticketstub`, only public names are used. The parts:
     presets       the settings of known applications
     app           the parts put together as an ASGI application
     control       what the command asks of a running bridge
+    running       a bridge in a thread, for tests; robot signs its people in; plugin has the pytest fixture
+    demo          the demonstration, and `ticketstub bridge run`
     admin         the command `ticketstub bridge`
 """

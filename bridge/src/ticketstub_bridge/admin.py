@@ -338,12 +338,25 @@ def demo(port: int) -> None:
 
 @bridge.command(context_settings={"ignore_unknown_options": True})
 @click.argument("command", nargs=-1, required=True, metavar="-- COMMAND")
+@click.option(
+    "--redirect-uri",
+    "redirect_uris",
+    metavar="URL",
+    multiple=True,
+    default=["http://127.0.0.1:3000/callback"],
+    show_default=True,
+    help="An exact address of the program's application.",
+)
+@click.option("--person", metavar="NAME", help="Sign this person in without a page.")
+@click.option(
+    "--world", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The people, as a world file."
+)
 @_report_errors
-def run(command: tuple[str, ...]) -> int:
+def run(command: tuple[str, ...], redirect_uris: tuple[str, ...], person: str | None, world: Path | None) -> int:
     """Run a program beside a local Plex and a bridge; environment variables name them."""
     from ticketstub_bridge.demo import run_program
 
-    return run_program(command)
+    return run_program(command, list(redirect_uris), world=world, person=person)
 
 
 def _check_database(url: str | None) -> str | None:

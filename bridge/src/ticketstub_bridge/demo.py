@@ -13,6 +13,7 @@ import html
 import os
 import secrets
 import subprocess
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -60,16 +61,20 @@ def run_demo(port: int) -> None:
             uvicorn.Server(config).run([listener])
 
 
-def run_program(command: tuple[str, ...]) -> int:
+def run_program(
+    command: tuple[str, ...], redirect_uris: list[str], *, world: Path | None = None, person: str | None = None
+) -> int:
     """Run a program beside a local Plex and a bridge, and return its exit code.
 
     Args:
-        command: the program and its arguments. BRIDGE_ISSUER and further variables name the bridge; its application's
-            redirect address is BRIDGE_REDIRECT_URI, or http://127.0.0.1:3000/callback.
+        command: the program and its arguments. BRIDGE_ISSUER and further variables name the bridge.
+        redirect_uris: the addresses of its application; the first one is also BRIDGE_REDIRECT_URI.
+        world: the file of the local Plex's people; by default the demonstration's.
+        person: who is signed in without a page.
     """
-    redirect_uri = os.environ.get("BRIDGE_REDIRECT_URI", "http://127.0.0.1:3000/callback")
-    with local_plex() as plex, run_bridge(plex, [redirect_uri]) as bridge:
-        env = os.environ | plex.env | bridge.env | {"BRIDGE_REDIRECT_URI": redirect_uri}
+    with local_plex(world) as plex, run_bridge(plex, redirect_uris) as bridge:
+        bridge.person = person
+        env = os.environ | plex.env | bridge.env | {"BRIDGE_REDIRECT_URI": redirect_uris[0]}
         return subprocess.run(command, env=env, check=False).returncode  # noqa: S603  # what the user asked for
 
 

@@ -1,6 +1,7 @@
 """A bridge that runs in a thread beside a local Plex: for the demonstration, and for tests in any language.
 
-Rule: everything is on loopback and in a temporary folder, with people and secrets that are made up.
+Rule: everything is on loopback and in a temporary folder, with people and secrets that are made up. People are
+signed in by a robot that uses the bridge as their browser would.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from pathlib import Path
 
 from ticketstub import Resource
 from ticketstub.testing import LocalPlexController
+from ticketstub_bridge.app import create_app
 from ticketstub_bridge.config import Config, parse_config
 from ticketstub_bridge.core import Bridge
-from ticketstub_bridge.sealing import create_key_file, digest, read_key_file
+from ticketstub_bridge.robot import Robot
+from ticketstub_bridge.sealing import create_key_file, digest, make_secret, read_key_file
 from ticketstub_bridge.serving import BridgeServer, create_bridge, open_listener, open_logout_sender
 from ticketstub_bridge.storage.migrate import migrate
 
@@ -35,15 +38,42 @@ class RunningBridge:
         public_client_id: one without a secret.
         local_plex: the local Plex, whose `approve` signs people in.
         bridge: the bridge itself.
+        control_url, control_key: where programs in any language ask for sign-ins.
     """
 
-    def __init__(self, config: Config, local_plex: LocalPlexController, bridge: Bridge) -> None:
+    def __init__(
+        self, config: Config, local_plex: LocalPlexController, bridge: Bridge, robot: Robot, control: tuple[str, str]
+    ) -> None:
         self.url = config.url
         self.client_id = CLIENT_ID
         self.client_secret = CLIENT_SECRET
         self.public_client_id = PUBLIC_CLIENT_ID
         self.local_plex = local_plex
         self.bridge = bridge
+        self.control_url, self.control_key = control
+        self._robot = robot
+
+    def sign_in(self, authorization_url: str, person: str | int) -> str:
+        """Sign a person in and consent for them; returns the application's address that their browser is sent to.
+
+        Args:
+            authorization_url: where the application sends the browser.
+            person: an account of the local Plex: user name, e-mail address or id.
+
+        Raises:
+            SignInRefused: a page ended the sign-in, for example because the person has no access.
+            ValueError: the URL is not of this bridge.
+        """
+        return self._robot.sign_in(authorization_url, person)[0]
+
+    @property
+    def person(self) -> str | int | None:
+        """Who is signed in without a page, when an application sends a browser here; `None`: the pages are shown."""
+        return self._robot.person
+
+    @person.setter
+    def person(self, person: str | int | None) -> None:
+        self._robot.person = person
 
     @property
     def env(self) -> dict[str, str]:
@@ -53,6 +83,8 @@ class RunningBridge:
             "BRIDGE_CLIENT_ID": self.client_id,
             "BRIDGE_CLIENT_SECRET": self.client_secret,
             "BRIDGE_PUBLIC_CLIENT_ID": self.public_client_id,
+            "BRIDGE_CONTROL": self.control_url,
+            "BRIDGE_CONTROL_KEY": self.control_key,
         }
 
     def __repr__(self) -> str:
@@ -71,7 +103,12 @@ def run_bridge(
         port: the port; 0 takes a free one.
         name: the application's name.
     """
-    with tempfile.TemporaryDirectory() as folder, open_listener(f"127.0.0.1:{port}") as listener:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_listener(f"127.0.0.1:{port}") as listener,
+        open_listener("127.0.0.1:0") as control_listener,
+    ):
+        control = (f"http://127.0.0.1:{control_listener.getsockname()[1]}", make_secret())
         url = f"http://localhost:{listener.getsockname()[1]}"
         config = parse_config(_make_config(local_plex, url, redirect_uris, name), Path(folder))
         create_key_file(Path(folder) / "bridge.key")
@@ -84,12 +121,14 @@ def run_bridge(
         async def serve() -> None:
             async with open_logout_sender() as send_logout:
                 bridge = create_bridge(config, read_key_file(Path(folder) / "bridge.key"), send_logout)
-                server = BridgeServer(bridge, 0)
-                servers.append(server)
-                started.append(RunningBridge(config, local_plex, bridge))
-                with server.ignore_signals():
+                robot = Robot(url, local_plex, control[1])
+                server = BridgeServer(bridge, 0, robot.wrap(create_app(bridge)))
+                controls = BridgeServer(bridge, 0, robot.create_control_app())
+                servers.extend((server, controls))
+                started.append(RunningBridge(config, local_plex, bridge, robot, control))
+                with server.ignore_signals(), controls.ignore_signals():
                     is_ready.set()
-                    await server.serve([listener])
+                    await asyncio.gather(server.serve([listener]), controls.serve([control_listener]))
 
         def run() -> None:
             try:
@@ -106,7 +145,8 @@ def run_bridge(
         try:
             yield started[0]
         finally:
-            servers[0].should_exit = True
+            for server in servers:
+                server.should_exit = True
             thread.join(_START_SECONDS)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from ticketstub import AsyncPlex, Device
 from ticketstub_bridge.app import create_app
@@ -122,15 +123,15 @@ class BridgeServer(uvicorn.Server):
         app: what it serves; by default the bridge's application.
     """
 
-    def __init__(self, bridge: Bridge, drain: float, app: object = None) -> None:
+    def __init__(self, bridge: Bridge, drain: float, app: ASGIApp | None = None) -> None:
         super().__init__(
             uvicorn.Config(
-                app or create_app(bridge),  # type: ignore[arg-type]  # an ASGI application
+                app or create_app(bridge),
                 access_log=False,  # it would show query strings
                 log_config=None,
                 proxy_headers=False,  # nothing is taken from X-Forwarded-*
                 server_header=False,
-                lifespan="off" if app else "on",
+                lifespan="on",
                 limit_concurrency=1000,
                 timeout_graceful_shutdown=_FINISH_SECONDS,
             )

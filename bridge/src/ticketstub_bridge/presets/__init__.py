@@ -81,7 +81,8 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Args:
             address: the application's address.
             issuer: the bridge's address.
-            client_id, client_secret: what the application was registered with.
+            client_id: its id.
+            client_secret: its secret.
         """
         return self.settings.format(
             address=address,
