@@ -21,7 +21,7 @@ args ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all test-installs mutants strangers bench check format docs pictures pins clean
-.PHONY: bridge-setup bridge-demo bridge-test bridge-test-all bridge-mutants bridge-check
+.PHONY: bridge-setup bridge-demo bridge-test bridge-test-all bridge-mutants bridge-bench bridge-check
 
 help:
 	@echo 'make demo       sign in to a local Plex and look around (the first time: half a minute of set-up)'
@@ -41,6 +41,7 @@ help:
 	@echo 'make bridge-test      run its tests of a working day'
 	@echo 'make bridge-test-all  run all its tests: processes, PostgreSQL, independent applications in Chromium'
 	@echo 'make bridge-mutants   take out its defences one by one, and see that a test notices each'
+	@echo 'make bridge-bench   measure it beside floors'
 	@echo 'make clean      remove everything that was made'
 	@echo
 	@echo 'Each sets up .venv the first time. Another Python: make test PYTHON=python3.13'
@@ -136,6 +137,9 @@ bridge-test-all: $(bridge_stamp) $(bridge_project)
 
 bridge-mutants: $(bridge_stamp) $(bridge_project)
 	@cd bridge && $(bin)/python tests/mutants.py
+
+bridge-bench: $(bridge_stamp) $(bridge_project)
+	@$(bridge_python) -m bridge.benchmarks $(args)
 
 bridge-check: $(bridge_stamp) $(bridge_project)
 	cd bridge && $(bin)/python -m mypy

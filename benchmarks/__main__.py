@@ -31,10 +31,11 @@ def main() -> None:
         for row in GROUPS[group]():
             console.print(f"{row.what}: {row.verdict}")
             rows.append(row)
-    console.print(_table(rows))
+    print_table(console, rows)
 
 
-def _table(rows: list[Row]) -> Table:
+def print_table(console: Console, rows: list[Row]) -> None:
+    """Print the rows."""
     table = Table("what", "who", "median", "fastest – slowest", "must reach", "reached")
     for row in rows:
         for index, (who, figure) in enumerate(row.figures.items()):
@@ -42,7 +43,7 @@ def _table(rows: list[Row]) -> Table:
             spread = f"{figure.low:,.1f} – {figure.high:,.1f}"
             table.add_row(what, who, f"{figure.median:,.1f} {row.unit}", spread, reach, verdict)
         table.add_section()
-    return table
+    console.print(table)
 
 
 if __name__ == "__main__":

@@ -95,13 +95,19 @@ def free_port() -> int:
         return port
 
 
-def requests_per_second(url: str, headers: Sequence[str] = (), seconds: int = 3) -> float:
+def requests_per_second(
+    url: str, headers: Sequence[str] = (), seconds: int = 3, *, script: Path | None = None
+) -> float:
     """Load an address with wrk (one thread, 32 connections) and return the requests it answered a second.
+
+    A script, in Lua, makes the requests.
 
     Raises:
         RuntimeError: an answer was not a success.
     """
     sent = [word for header in headers for word in ("-H", header)]
+    if script:
+        sent += ["-s", str(script)]
     done = subprocess.run(
         ["wrk", "-t1", "-c32", f"-d{seconds}s", *sent, url], capture_output=True, text=True, check=True, timeout=60
     )

@@ -15,6 +15,10 @@ from bridge_tests.browsing import Application, Browser
 from ticketstub.testing import LocalPlexController
 from ticketstub_bridge.storage.migrate import migrate
 
+# How long an example takes says something about the computer, not about the bridge.
+settings.register_profile("bridge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("bridge")
+
 LONG = ("processes", "chromium")
 
 

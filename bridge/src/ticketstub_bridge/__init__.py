@@ -5,6 +5,7 @@ Rule: of `ticketstub`, only public names are used. The parts:
     config        bridge.toml, read and written as a whole
     sealing       bridge.key, what is encrypted under it, and digests
     storage       the tables, and each operation on them
+    answers       what userinfo has answered about access tokens, for a moment
     keys          the keys that sign ID tokens and logout tokens
     people        who has signed in: the stable `sub`, the unique handle, groups and claims
     plex          signing in at Plex, and membership

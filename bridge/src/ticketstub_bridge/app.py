@@ -7,6 +7,7 @@ log names the route, never the URL.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -29,6 +30,10 @@ from ticketstub_bridge.requests import BadBody, get_bridge
 from ticketstub_bridge.sealing import make_identifier
 
 _FORWARDED = frozenset({"x-forwarded-for", "x-forwarded-host", "forwarded", "via", "x-real-ip"})
+
+
+_COUNTED_ONLY = frozenset({"/livez", "/readyz", "/metrics", "/userinfo"})
+"""Routes that are asked so often that their successes are counted, but not logged."""
 
 
 async def check_alive(_request: Request) -> Response:
@@ -66,12 +71,12 @@ async def go_to_account(_request: Request) -> Response:
 
 
 ROUTES = [
+    Route("/userinfo", endpoints.show_userinfo, methods=["GET", "POST"]),  # first: it is asked most
     Route("/.well-known/openid-configuration", endpoints.show_metadata, methods=["GET"]),
     Route("/.well-known/oauth-authorization-server", endpoints.show_metadata, methods=["GET"]),
     Route("/.well-known/webfinger", endpoints.show_webfinger, methods=["GET"]),
     Route("/jwks", endpoints.show_keys, methods=["GET"]),
     Route("/token", endpoints.issue_tokens, methods=["POST"]),
-    Route("/userinfo", endpoints.show_userinfo, methods=["GET", "POST"]),
     Route("/revoke", endpoints.revoke_token, methods=["POST"]),
     *(
         Route(path, endpoints.answer_preflight, methods=["OPTIONS"])
@@ -138,13 +143,16 @@ class RequestLog:
     def __init__(self, app: ASGIApp, bridge: Bridge) -> None:
         self._app = app
         self._bridge = bridge
+        self._prefix = make_identifier()
+        self._count = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and log how it was answered."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status, request_id = time.perf_counter(), 500, make_identifier()
+        started, status = time.perf_counter(), 500
+        request_id = f"{self._prefix}-{next(self._count)}"
 
         async def send_and_note(message: Message) -> None:
             nonlocal status
@@ -158,7 +166,7 @@ class RequestLog:
         finally:
             seconds, route = time.perf_counter() - started, _get_route(scope)
             self._bridge.metrics.requests.labels(route, str(status)).observe(seconds)
-            if route not in {"/livez", "/readyz", "/metrics"}:
+            if not (route in _COUNTED_ONLY and status == 200):
                 log(
                     "request",
                     method=scope["method"],
@@ -170,6 +178,8 @@ class RequestLog:
 
 
 def _get_route(scope: Scope) -> str:
+    if isinstance(found := scope.get("route"), Route):
+        return found.path
     for route in ROUTES:
         if route.matches(scope)[0] is not Match.NONE:
             return route.path

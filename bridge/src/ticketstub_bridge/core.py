@@ -14,6 +14,7 @@ import anyio
 import anyio.to_thread
 
 from ticketstub import AsyncPlex
+from ticketstub_bridge.answers import Answer, RecentAnswers
 from ticketstub_bridge.config import Config
 from ticketstub_bridge.keys import KeyRing
 from ticketstub_bridge.observing import Metrics, log
@@ -67,6 +68,7 @@ class Bridge:
         self.plex = PlexGateway(plex, config, sealer)
         self.pages = Pages(config)
         self.metrics = Metrics()
+        self._answers = RecentAnswers(database)
         self.send_logout = send_logout
         self.is_draining = False
         self._limiter: anyio.CapacityLimiter | None = None
@@ -83,6 +85,15 @@ class Bridge:
         if waiting >= _MAX_WAITING:
             raise Overloaded
         return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), limiter=limiter)
+
+    async def describe_token(self, token: str) -> Answer | None:
+        """Return what to tell about the person of an access token; `None` if it does not count.
+
+        Raises:
+            Overloaded: too many others wait.
+        """
+        known = self._answers.get(token, self.config)
+        return known or await self.run(self._answers.read, token, self.config, self.store.grants.find_access_token)
 
     @property
     def told_clients(self) -> frozenset[str]:

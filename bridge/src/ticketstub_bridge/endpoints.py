@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from ticketstub_bridge.clients import AUTH_METHODS, GRANT_TYPES
 from ticketstub_bridge.core import Bridge
 from ticketstub_bridge.keys import ALGORITHMS
-from ticketstub_bridge.people import CLAIMS, SCOPES, make_claims, may_come_in
+from ticketstub_bridge.people import CLAIMS, SCOPES
 from ticketstub_bridge.provider import ProviderRequest, Reply
 from ticketstub_bridge.recheck import check_before_refresh
 from ticketstub_bridge.requests import BadBody, get_bridge, read_form
@@ -63,13 +63,13 @@ def make_metadata(bridge: Bridge) -> dict[str, Any]:
 
 async def show_metadata(request: Request) -> Response:
     """Answer a discovery request."""
-    return _respond(request, make_metadata(get_bridge(request)), max_age=_METADATA_SECONDS)
+    return _publish(request, make_metadata(get_bridge(request)))
 
 
 async def show_keys(request: Request) -> Response:
     """Publish the signing keys."""
     bridge = get_bridge(request)
-    return _respond(request, {"keys": await bridge.run(bridge.keys.list_public)}, max_age=_METADATA_SECONDS)
+    return _publish(request, {"keys": await bridge.run(bridge.keys.list_public)})
 
 
 async def show_webfinger(request: Request) -> Response:
@@ -136,15 +136,12 @@ async def show_userinfo(request: Request) -> Response:
     token = await _find_bearer_token(request)
     if isinstance(token, Response):
         return token
-    grant = await bridge.run(bridge.store.grants.find_access_token, token) if token else None
-    client = bridge.config.clients.get(grant.client_id) if grant else None
-    if grant is None or client is None:
+    answer = await bridge.describe_token(token) if token else None
+    if answer is None:
         return _challenge(request, 401, "invalid_token")
-    if not may_come_in(bridge.config, grant.person.account_id, grant.person.roles, client):
-        return _challenge(request, 401, "invalid_token")
-    if "openid" not in grant.scope.split():
+    if answer.content is None:
         return _challenge(request, 403, "insufficient_scope")
-    return _respond(request, make_claims(grant.person, client, grant.scope))
+    return Response(answer.content, headers=_NO_STORE | _make_cors_headers(request), media_type="application/json")
 
 
 async def _find_bearer_token(request: Request) -> str | Response:
@@ -187,9 +184,10 @@ def _respond_reply(request: Request, reply: Reply) -> Response:
     return JSONResponse(dict(reply.body), reply.status, headers)
 
 
-def _respond(request: Request, body: Mapping[str, Any], *, max_age: int = 0) -> Response:
-    caching = {"Cache-Control": f"public, max-age={max_age}"} if max_age else _NO_STORE
-    return JSONResponse(dict(body), headers={**caching, **_make_cors_headers(request)})
+def _publish(request: Request, body: Mapping[str, Any]) -> Response:
+    """Answer with what everybody may read and keep for a while."""
+    headers = {"Cache-Control": f"public, max-age={_METADATA_SECONDS}", **_make_cors_headers(request)}
+    return JSONResponse(dict(body), headers=headers)
 
 
 def _make_cors_headers(request: Request) -> dict[str, str]:

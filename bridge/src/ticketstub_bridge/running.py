@@ -13,6 +13,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import uvloop
+
 from ticketstub import Resource
 from ticketstub.testing import LocalPlexController
 from ticketstub_bridge.app import create_app
@@ -132,7 +134,7 @@ def run_bridge(
 
         def run() -> None:
             try:
-                asyncio.run(serve())
+                uvloop.run(serve())
             except BaseException as error:  # noqa: BLE001  # handed to the thread that waits
                 failure.append(error)
                 is_ready.set()

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+import uvloop
 from starlette.types import ASGIApp
 
 from ticketstub import AsyncPlex, Device
@@ -27,7 +28,7 @@ from ticketstub_bridge.core import Bridge, SendLogout
 from ticketstub_bridge.observing import log, log_failure
 from ticketstub_bridge.sealing import Sealer, read_key_file
 from ticketstub_bridge.storage import Database
-from ticketstub_bridge.storage.migrate import run_migration_process
+from ticketstub_bridge.storage.migrate import migrate_if_needed
 
 KEY_NAME = "bridge.key"
 CONFIG_NAME = "bridge.toml"
@@ -52,12 +53,12 @@ def serve(folder: Path, *, database: str | None = None, drain: float = 2.0) -> N
         return config.with_database(database) if database else config
 
     config, key = load(), read_key_file(folder / KEY_NAME)
-    run_migration_process(config.database)
+    migrate_if_needed(config.database)
     for warning in config.warnings:
         log("warning", logging.WARNING, text=warning)
     with open_listener(config.listen) as listener, open_socket(folder / SOCKET_NAME) as control:
         try:
-            asyncio.run(_serve(config, key, load, listener, control, drain))
+            uvloop.run(_serve(config, key, load, listener, control, drain))
         finally:
             (folder / SOCKET_NAME).unlink(missing_ok=True)
 

@@ -7,6 +7,7 @@ database's, so that replicas agree. Whatever fails raises an `SQLAlchemyError`, 
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Generator
@@ -18,12 +19,12 @@ from sqlalchemy import (
     Connection,
     Double,
     Engine,
+    bindparam,
     cast,
     create_engine,
     event,
     extract,
     func,
-    literal,
     select,
 )
 
@@ -57,16 +58,28 @@ class Database:
         url: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`.
         clock: the time; on PostgreSQL, only its offset is used.
         connections: how many connections are open at most.
+
+    Attributes:
+        writes: how many transactions of this process have ended; it changes before a write is acknowledged.
     """
 
     def __init__(self, url: str, clock: Clock | None = None, *, connections: int = 8) -> None:
         self.clock = clock or Clock()
+        self.writes = 0
+        self._count = itertools.count(1)  # no number comes twice, whichever threads end at once
         self.is_sqlite = url.startswith("sqlite")
         self._engine = _create_engine(url, connections)
+        self._now = self._create_now()
         self._write_lock = threading.Lock() if self.is_sqlite else nullcontext()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._engine.dialect.name}>"
+
+    def _create_now(self) -> ColumnElement[float]:
+        if self.is_sqlite:
+            return bindparam("clock", callable_=self.clock, type_=Double)
+        offset = bindparam("clock_offset", callable_=lambda: self.clock.offset, type_=Double)
+        return cast(extract("epoch", func.clock_timestamp()), Double) + offset
 
     @contextmanager
     def read(self) -> Generator[Connection]:
@@ -77,14 +90,15 @@ class Database:
     @contextmanager
     def write(self) -> Generator[Connection]:
         """Open a transaction, which is committed at the end of the block."""
-        with self._write_lock, self._engine.begin() as connection:
-            yield connection
+        try:
+            with self._write_lock, self._engine.begin() as connection:
+                yield connection
+        finally:
+            self.writes = next(self._count)
 
     def now(self) -> ColumnElement[float]:
-        """The current time as SQL."""
-        if self.is_sqlite:
-            return literal(self.clock(), Double)
-        return cast(extract("epoch", func.clock_timestamp()), Double) + literal(self.clock.offset, Double)
+        """The current time as SQL: that of the statement's execution, so that a statement can be built once."""
+        return self._now
 
     def get_time(self) -> float:
         """Ask for the current time; on PostgreSQL also shows that the database answers."""

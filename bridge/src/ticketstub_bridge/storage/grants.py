@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, select, update
 
 from ticketstub_bridge.sealing import digest, make_identifier
 from ticketstub_bridge.storage.database import Database
@@ -30,6 +30,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
         is_offline: whether it outlives the session.
         auth_time: when the person had approved at Plex.
         person: the person.
+        access_until: when the access token by which it was found expires.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     is_offline: bool
     auth_time: float
     person: Person
+    access_until: float = 0.0
 
 
 class Code(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +87,7 @@ class GrantStore:
     def __init__(self, database: Database, *, freshness: Freshness) -> None:
         self._database = database
         self.freshness = freshness
+        self._select_by_token = self._build_select_by_token()
 
     def issue_code(
         self,
@@ -233,16 +236,23 @@ class GrantStore:
 
     def find_access_token(self, token: str) -> Grant | None:
         """Return the grant of an access token that counts; its scope is that of the token."""
+        with self._database.read() as connection:
+            row = connection.execute(self._select_by_token, {"token_digest": digest(token)}).one_or_none()
+        if row is None:
+            return None
+        return msgspec.structs.replace(_read_grant(row), scope=row.token_scope, access_until=row.access_until)
+
+    def _build_select_by_token(self) -> Select[Any]:
+        """Build the statement that is executed most, once."""
         now = self._database.now()
-        query = (
-            select(grants, people, access_tokens.c.scope.label("token_scope"))
+        token_columns = (access_tokens.c.scope.label("token_scope"), access_tokens.c.expires_at.label("access_until"))
+        return (
+            select(grants, people, *token_columns)
             .join(grants, grants.c.id == access_tokens.c.grant_id)
             .join(people, people.c.sub == grants.c.sub)
-            .where(access_tokens.c.digest == digest(token), access_tokens.c.expires_at > now, self._is_good(now))
+            .where(access_tokens.c.digest == bindparam("token_digest"), access_tokens.c.expires_at > now)
+            .where(self._is_good(now))
         )
-        with self._database.read() as connection:
-            row = connection.execute(query).one_or_none()
-            return msgspec.structs.replace(_read_grant(row), scope=row.token_scope) if row is not None else None
 
     def revoke(self, token: str, client_id: str) -> bool:
         """Revoke a token of this application: an access token alone, a refresh token with its whole grant.
@@ -302,5 +312,5 @@ class GrantStore:
 
 def _read_grant(row: Any) -> Grant:  # noqa: ANN401  # a row
     values = row._mapping  # noqa: SLF001  # SQLAlchemy's public name for it
-    names = (name for name in Grant.__struct_fields__ if name != "person")
+    names = (name for name in Grant.__struct_fields__ if name not in {"person", "access_until"})
     return Grant(**{name: values[grants.c[name]] for name in names}, person=read_person(row))

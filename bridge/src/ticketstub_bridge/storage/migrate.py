@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from ticketstub_bridge.storage.database import Database, StoreError
 
 _FOLDER = Path(__file__).parent / "migrations"
@@ -39,6 +41,21 @@ def migrate(url: str, revision: str = "head", folder: Path = _FOLDER) -> None:
             config.set_main_option("script_location", str(folder).replace("%", "%%"))
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
+    finally:
+        database.close()
+
+
+def migrate_if_needed(url: str) -> None:
+    """Migrate a database in a process of its own, unless it has all that this code needs.
+
+    Raises:
+        StoreError: it failed; the database is as before.
+    """
+    database = Database(url, connections=1)
+    try:
+        database.check_schema()
+    except (StoreError, SQLAlchemyError):  # if it does not answer at all, the migration says why
+        run_migration_process(url)
     finally:
         database.close()
 

@@ -1,0 +1,1 @@
+"""What the bridge costs, beside a floor in the same rounds: `make bridge-bench`."""
