@@ -1,6 +1,7 @@
 """Fills a bridge's SQLite file with sessions, each with a grant and an access token.
 
-Rule: the rows are those of people who signed in; the token of row n is known, so that it can be asked for.
+Rule: the rows are those of people who signed in; the token of row n is known, so that it can be asked for. Sessions
+were seen in the future, so that reading one does not also note that it was seen.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def populate(path: Path, count: int, client_id: str) -> None:
         connection.executemany(
             "INSERT INTO sessions (sid, digest, sub, auth_time, created_at, seen_at, expires_at, browser)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, 'Firefox on Linux')",
-            ((f"bench-{n}", digest(f"session {n}"), f"bench-{n % PEOPLE}", now, now, now, later) for n in numbers),
+            ((f"bench-{n}", digest(f"session {n}"), f"bench-{n % PEOPLE}", now, now, later, later) for n in numbers),
         )
         connection.executemany(
             "INSERT INTO grants (id, client_id, sub, sid, scope, is_offline, auth_time, created_at, expires_at)"

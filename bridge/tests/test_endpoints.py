@@ -6,10 +6,12 @@ import asyncio
 
 import pytest
 from authlib.oidc.discovery import OpenIDProviderMetadata
+from msgspec import structs
 from sqlalchemy import text
 
 from bridge_tests.bridges import BOOKS, FILMS, PHONE, SECRET, URL, BridgeUnderTest, basic, get_query
-from bridge_tests.browsing import Application, Browser
+from bridge_tests.browsing import Application, Browser, find_form
+from ticketstub_bridge.storage import Database
 
 PHONE_ORIGIN = "https://phone.example.test"
 
@@ -95,6 +97,55 @@ async def test_userinfo(tested: BridgeUnderTest, browser: Browser, films: Applic
             assert (400, "invalid_request") == (answer.status_code, answer.json()["error"])
         assert 401 == (await http.get(f"/userinfo?access_token={token}")).status_code
     tested.advance(601)
+    assert 401 == (await films.userinfo(token)).status_code
+
+
+async def test_an_answer_of_a_moment_ago_is_the_same(
+    tested: BridgeUnderTest, browser: Browser, films: Application
+) -> None:
+    """Within a second userinfo answers without the database, with the same bytes and headers."""
+    token = (await films.redeem(await browser.sign_in(films.make_url())))["access_token"]
+    async with tested.http() as http:
+        headers = {"Authorization": f"Bearer {token}"}
+        answers = [await http.get("/userinfo", headers=headers) for _ in range(2)]
+        described = [(each.status_code, each.content, sorted(each.headers.items())) for each in answers]
+        for each in described:
+            each[2].remove(next(pair for pair in each[2] if pair[0] == "x-request-id"))
+        assert described[0] == described[1]
+        other = Database(tested.bridge.config.database)  # another replica's, whose writes this one cannot notice
+        with other.write() as connection:
+            connection.execute(text("ALTER TABLE access_tokens RENAME TO away"))
+        other.close()
+        assert 200 == (await http.get("/userinfo", headers=headers)).status_code
+        page = await http.get("/userinfo", headers=headers | {"Origin": PHONE_ORIGIN})
+        assert (200, PHONE_ORIGIN) == (page.status_code, page.headers["access-control-allow-origin"])
+        assert 503 == (await http.get("/userinfo", headers={"Authorization": f"Bearer {token}x"})).status_code
+        tested.advance(1.5)
+        assert 503 == (await http.get("/userinfo", headers=headers)).status_code
+
+
+@pytest.mark.parametrize("ending", ["revocation", "sign-out", "configuration", "expiry", "removal"])
+async def test_no_answer_outlives_what_this_process_ends(
+    tested: BridgeUnderTest, browser: Browser, films: Application, ending: str
+) -> None:
+    """A revocation, sign-out, removal, expiry or other configuration counts at the very next request."""
+    token = (await films.redeem(await browser.sign_in(films.make_url())))["access_token"]
+    assert 200 == (await films.userinfo(token)).status_code
+    match ending:
+        case "revocation":
+            async with tested.http() as http:
+                await http.post("/revoke", data={"token": token}, headers=basic("films", SECRET))
+        case "sign-out":
+            await browser.submit(find_form(await browser.get("/account"), "/account"))
+        case "configuration":
+            account_id = tested.store.people.find("tom").account_id
+            tested.bridge.reload(structs.replace(tested.bridge.config, deny=frozenset({account_id})))
+        case "expiry":
+            tested.advance(599.5)
+            assert 200 == (await films.userinfo(token)).status_code
+            tested.advance(0.6)
+        case "removal":
+            tested.store.people.record_loss(tested.store.people.find("tom").sub)
     assert 401 == (await films.userinfo(token)).status_code
 
 

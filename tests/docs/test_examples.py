@@ -49,8 +49,8 @@ def test_a_file_that_a_page_includes_exists_and_is_linked(page: Page) -> None:
 @every("page", pages())
 def test_what_make_is_told_exists(page: Page) -> None:
     """Each `make …` that a page names is a target of the Makefile."""
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    named = set(re.findall(r"(?:`|^\$? ?)make ([a-z]+)", page.text, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^\$? ?)make ([a-z-]+)", page.text, re.MULTILINE))
     assert set() == named - targets
 
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from prometheus_client import Histogram
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -133,6 +134,7 @@ def create_app(bridge: Bridge, *, with_background: bool = True) -> Starlette:
         },
     )
     app.state.bridge = bridge
+    app.add_middleware(endpoints.RecentUserinfo, bridge=bridge)
     app.add_middleware(RequestLog, bridge=bridge)
     return app
 
@@ -145,6 +147,7 @@ class RequestLog:
         self._bridge = bridge
         self._prefix = make_identifier()
         self._count = itertools.count(1)
+        self._series: dict[tuple[str, int], Histogram] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and log how it was answered."""
@@ -165,7 +168,7 @@ class RequestLog:
             await self._app(scope, receive, send_and_note)
         finally:
             seconds, route = time.perf_counter() - started, _get_route(scope)
-            self._bridge.metrics.requests.labels(route, str(status)).observe(seconds)
+            self._observe(route, status, seconds)
             if not (route in _COUNTED_ONLY and status == 200):
                 log(
                     "request",
@@ -175,6 +178,11 @@ class RequestLog:
                     ms=round(seconds * 1000, 1),
                     id=request_id,
                 )
+
+    def _observe(self, route: str, status: int, seconds: float) -> None:
+        if (route, status) not in self._series:
+            self._series[route, status] = self._bridge.metrics.requests.labels(route, str(status))
+        self._series[route, status].observe(seconds)
 
 
 def _get_route(scope: Scope) -> str:

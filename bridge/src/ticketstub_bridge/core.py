@@ -6,6 +6,7 @@ threads; when too many requests wait for one, further ones are refused at once.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -68,7 +69,8 @@ class Bridge:
         self.plex = PlexGateway(plex, config, sealer)
         self.pages = Pages(config)
         self.metrics = Metrics()
-        self._answers = RecentAnswers(database)
+        self.answers = RecentAnswers(database)
+        self._readings: dict[tuple[str, int, int], asyncio.Future[Answer | None]] = {}
         self.send_logout = send_logout
         self.is_draining = False
         self._limiter: anyio.CapacityLimiter | None = None
@@ -92,8 +94,16 @@ class Bridge:
         Raises:
             Overloaded: too many others wait.
         """
-        known = self._answers.get(token, self.config)
-        return known or await self.run(self._answers.read, token, self.config, self.store.grants.find_access_token)
+        if known := self.answers.get(token, self.config):
+            return known
+        key = (token, self.database.writes, id(self.config))  # who asks after a write gets no answer of before it
+        reading = self._readings.get(key)
+        if reading is None:
+            find = self.store.grants.find_access_token
+            reading = asyncio.ensure_future(self.run(self.answers.read, token, self.config, find))
+            self._readings[key] = reading
+            reading.add_done_callback(lambda _: self._readings.pop(key, None))
+        return await asyncio.shield(reading)
 
     @property
     def told_clients(self) -> frozenset[str]:

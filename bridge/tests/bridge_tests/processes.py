@@ -41,6 +41,7 @@ class ServedBridge:
         port: its port; another bridge of the same address has another one.
         url: its public address, if that is not this port.
         more: further applications.
+        top: further keys of bridge.toml.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class ServedBridge:
         database: str | None = None,
         url: str | None = None,
         more: str = "",
+        top: str = "",
     ) -> None:
         self.local_plex = local_plex
         self.folder = folder
@@ -60,7 +62,7 @@ class ServedBridge:
         self._database = ["--db", database] if database else []
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(exist_ok=True)
-        top = f'plex_tv = "{local_plex.url}"\nlisten = "127.0.0.1:{self.port}"'
+        top += f'\nplex_tv = "{local_plex.url}"\nlisten = "127.0.0.1:{self.port}"'
         text = CONFIG.replace("@top@", top).replace("@access@", "").replace("@more@", more).replace(URL, self.url)
         (folder / "bridge.toml").write_text(text, "utf-8")
         if not (folder / "bridge.key").exists():

@@ -96,9 +96,13 @@ class EndingStore:
         """Choose messages that are due, each for one replica at a time."""
         now = self._database.now()
         is_due = logouts.c.next_at <= now
+        with self._database.read() as connection:  # mostly there are none, and nothing is written
+            due = select(logouts.c.id).where(is_due).order_by(logouts.c.next_at).limit(limit)
+            found = list(connection.execute(due).scalars())
+        if not found:
+            return []
         with self._database.write() as connection:
-            found = connection.execute(select(logouts.c.id).where(is_due).order_by(logouts.c.next_at).limit(limit))
-            claim = update(logouts).where(logouts.c.id.in_(list(found.scalars())), is_due)
+            claim = update(logouts).where(logouts.c.id.in_(found), is_due)
             claimed = connection.execute(claim.values(next_at=now + _CLAIM_SECONDS).returning(logouts))
             return [
                 LogoutMessage(**{name: getattr(row, name) for name in LogoutMessage.__struct_fields__})

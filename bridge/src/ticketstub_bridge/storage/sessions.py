@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, select, update
 
 from ticketstub_bridge.sealing import digest, make_identifier, make_secret
 from ticketstub_bridge.storage.database import Database
@@ -72,6 +72,7 @@ class SessionStore:
         self.idle = idle
         self.longest = longest
         self.freshness = freshness
+        self._select_by_secret = self._select(database.now()).where(sessions.c.digest == bindparam("secret_digest"))
 
     def create(self, sub: str, browser: str) -> tuple[str, str]:
         """Begin a session; returns its identifier and the secret for the cookie."""
@@ -105,9 +106,8 @@ class SessionStore:
     def find(self, secret: str) -> Session | None:
         """Return the session of a cookie, if it still counts, and note that it was used."""
         now = self._database.now()
-        query = self._select(now).where(sessions.c.digest == digest(secret))
         with self._database.read() as connection:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(self._select_by_secret, {"secret_digest": digest(secret)}).one_or_none()
         if row is None:
             return None
         if row.now - row.seen_at > _TOUCH_SECONDS:
