@@ -154,20 +154,19 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500
+        started, answered = time.perf_counter(), {"status": 500}
         request_id = f"{self._prefix}-{next(self._count)}"
 
         async def send_and_note(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                answered["status"] = message["status"]
                 message.setdefault("headers", []).append((b"x-request-id", request_id.encode()))
             await send(message)
 
         try:
             await self._app(scope, receive, send_and_note)
         finally:
-            seconds, route = time.perf_counter() - started, _get_route(scope)
+            seconds, route, status = time.perf_counter() - started, _get_route(scope), answered["status"]
             self._observe(route, status, seconds)
             if not (route in _COUNTED_ONLY and status == 200):
                 log(
