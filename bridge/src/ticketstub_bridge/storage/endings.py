@@ -96,12 +96,12 @@ class EndingStore:
         """Choose messages that are due, each for one replica at a time."""
         now = self._database.now()
         is_due = logouts.c.next_at <= now
-        with self._database.read() as connection:  # mostly there are none, and nothing is written
-            due = select(logouts.c.id).where(is_due).order_by(logouts.c.next_at).limit(limit)
-            found = list(connection.execute(due).scalars())
-        if not found:
-            return []
+        due = select(logouts.c.id).where(is_due).order_by(logouts.c.next_at).limit(limit)
+        with self._database.read() as connection:
+            if connection.execute(due).first() is None:
+                return []  # as mostly: nothing is written
         with self._database.write() as connection:
+            found = list(connection.execute(due).scalars())
             claim = update(logouts).where(logouts.c.id.in_(found), is_due)
             claimed = connection.execute(claim.values(next_at=now + _CLAIM_SECONDS).returning(logouts))
             return [
