@@ -286,6 +286,7 @@ except ImportError as error:
 """
 
 
+@pytest.mark.long
 @every(
     ("blocked", "statement", "named"),
     [

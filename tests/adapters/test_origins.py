@@ -177,6 +177,7 @@ PREPARE: dict[str, tuple[Any, Callable[[Any, str], tuple[Destination, str | None
 }
 
 
+@pytest.mark.long
 @every(("client_class", "prepare"), PREPARE)
 @every(
     ("base", "destination"),

@@ -57,6 +57,7 @@ def test_without_a_sign_in_the_servers_are_skipped(command: Command, here: list[
         assert f"{check['state']:9}{check['name']}: " in ran.out
 
 
+@pytest.mark.long
 def test_without_a_network_the_other_checks_are_made(command: Command) -> None:
     """plex.tv is a problem, with what to do; checks that need it are skipped, and the rest is checked."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

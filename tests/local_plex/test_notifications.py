@@ -210,6 +210,7 @@ def test_no_notification_comes_after_the_end_of_its_token(fresh: LocalPlexContro
         assert 1008 == ended(opened)[0]
 
 
+@pytest.mark.long
 def test_an_unclaimed_server_needs_no_token(start: Start) -> None:
     """An unclaimed server opens it for its own machine, not for another site's page, and ends it when it is claimed."""
     described = {"account": world()["account"], "media_server": [{"name": "New", "claimed": False}]}
@@ -331,6 +332,7 @@ def test_a_client_that_does_not_wait_for_the_upgrade_gets_none(attic: str) -> No
     assert [b"400", b"200"] == re.findall(rb"HTTP/1.1 (\d+) ", came)
 
 
+@pytest.mark.long
 def test_a_server_goes_down_whatever_its_clients_do(fresh: LocalPlexController) -> None:
     """`take_down` gives a client that closes nothing its close code, and ends its connection soon."""
     attic = fresh.media_server("Attic").url
@@ -342,6 +344,7 @@ def test_a_server_goes_down_whatever_its_clients_do(fresh: LocalPlexController) 
             assert b"" == raw.recv(1024)
 
 
+@pytest.mark.long
 def test_nothing_of_it_is_loaded_before_the_first_handshake() -> None:
     """A local Plex that answers other requests has not loaded the library."""
     program = """

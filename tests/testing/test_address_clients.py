@@ -72,6 +72,7 @@ def test_the_async_client_chooses_the_same(plex: LocalPlexController) -> None:
     assert_no_token_leaked(plex)
 
 
+@pytest.mark.long
 def test_what_becomes_of_each_address_is_reported(plex: LocalPlexController) -> None:
     """Each bad address has the fate that was arranged for it."""
     with plex.client() as client:
@@ -81,6 +82,7 @@ def test_what_becomes_of_each_address_is_reported(plex: LocalPlexController) -> 
     assert_no_token_leaked(plex)
 
 
+@pytest.mark.long
 def test_without_any_address_that_works(plex: LocalPlexController) -> None:
     """The error has a report of each address, and no token was sent."""
     plex.change_address(plex.addresses[-1], behaviour="other_server")
@@ -90,6 +92,7 @@ def test_without_any_address_that_works(plex: LocalPlexController) -> None:
     assert [()] * len(plex.addresses) == [each.tokens for each in plex.addresses]
 
 
+@pytest.mark.long
 def test_an_address_in_use_goes_away(plex: LocalPlexController) -> None:
     """After its change the address is down for the client that uses it; a new choice finds another."""
     plex.change_address(plex.addresses[1], behaviour="answers")
