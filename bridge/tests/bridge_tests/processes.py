@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -22,8 +23,14 @@ COMMAND = [sys.executable, "-m", "ticketstub", "bridge"]
 
 
 def find_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    """Return a port for a program that listens later: none of those that the system gives away in the meantime."""
+    while True:
+        port = random.randrange(12000, 32000)
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            continue
 
 
 def run_bridge_command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
