@@ -39,7 +39,7 @@ def _run(
             if replicas:
                 shutil.copy(replicas[0].folder / "bridge.key", place)
             url = replicas[0].url if replicas else None
-            replicas.append(ServedBridge(local_plex, place, database, url, top))
+            replicas.append(ServedBridge(local_plex, place, database, url, top=top))
             replicas[-1].start()
         yield replicas
     finally:
