@@ -20,7 +20,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from bridge_tests.parties import HOME, Echo, TlsFront, give_up, load_environments, require, run_program
-from bridge_tests.processes import ServedBridge, find_port
+from bridge_tests.processes import ServedBridge, find_port, run_bridge_command
 from ticketstub.testing import LocalPlexController
 from ticketstub_bridge.sealing import digest
 
@@ -312,3 +312,55 @@ def test_mod_auth_openidc(scene: Scene) -> None:
     assert is_signed_in()
     scene.end_session_at_bridge()
     scene.wait_until(lambda: not is_signed_in())
+
+
+def add_by_preset(scene: Scene, name: str) -> str:
+    """Add the party to the running bridge as its administrator does; returns the settings that the command prints."""
+    scene.serve_bridge()
+    options = ["--preset", name, "--address", scene.url, "--folder", str(scene.bridge.folder)]
+    added = run_bridge_command("client", "add", "by-preset", *options)
+    assert "The running bridge uses it now" in added.stdout, added.stderr
+    return added.stdout.partition(":\n\n")[2].partition("\n\nThe running bridge")[0]
+
+
+def test_preset_of_oauth2_proxy(scene: Scene) -> None:
+    """oauth2-proxy signs people in with the settings that `client add --preset oauth2-proxy` prints."""
+    party, package = "oauth2_proxy_7_15_6", "github.com/oauth2-proxy/oauth2-proxy/v7"
+    command = make(Environments.go_environment, party, require("go", "golang-go"), package=package)
+    settings, echo = add_by_preset(scene, "oauth2-proxy"), Echo()
+    scene.stack.enter_context(echo.run())
+    path = scene.folder / "oauth2-proxy.cfg"
+    own = f'http_address = "127.0.0.1:{scene.port}"\ncookie_secure = false\n'
+    path.write_text(settings.replace("http://127.0.0.1:8080/", echo.url) + "\n" + own)
+    scene.run([*command, f"--config={path}"], ready="/ping")
+    scene.sign_in("/films", ends_at="/films")
+    headers = scene.read()
+    assert ("tom", "attic:friend") == (headers["x-forwarded-preferred-username"], headers["x-forwarded-groups"])
+    assert "tom@example.test" == headers["x-forwarded-email"]
+
+
+def test_preset_of_apache(scene: Scene) -> None:
+    """Apache signs people in with the settings that `client add --preset apache` prints, and takes logout tokens."""
+    apache = require("apache2", "apache2")
+    if not Path("/usr/lib/apache2/modules/mod_auth_openidc.so").exists():
+        give_up("needs mod_auth_openidc: apt install libapache2-mod-auth-openidc")
+    settings, echo = add_by_preset(scene, "apache"), Echo()
+    scene.stack.enter_context(echo.run())
+    folder = Path(tempfile.mkdtemp(prefix="bridge-apache-"))
+    scene.stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    folder.chmod(0o755)  # Apache's workers are another user; a test's folder is its own user's
+    authority = shutil.copy(scene.front.authority, folder)
+    base = (HOME / "mod_auth_openidc" / "apache.conf").read_text().partition("OIDCProviderMetadataURL")[0]
+    own = f"OIDCCABundlePath {authority}\nOIDCCookieSameSite On\nProxyPass /oidc !\nProxyPass / {echo.url}/\n"
+    (folder / "apache.conf").write_text(base + settings + "\n" + own)
+    scene.run([apache, "-f", str(folder / "apache.conf"), "-DFOREGROUND"], PARTY_FOLDER=str(folder))
+    scene.sign_in("/films", ends_at="/films")
+    headers = scene.read()
+    assert ("tom", "attic:friend") == (headers["oidc_claim_preferred_username"], headers["oidc_claim_groups"])
+    scene.end_session_at_bridge()
+
+    def is_signed_out() -> bool:
+        scene.open("/films")
+        return scene.page.get_by_role("button", name="Continue to Plex").count() == 1
+
+    scene.wait_until(is_signed_out)
