@@ -1,6 +1,7 @@
 """What the library costs: at import, at a program's first call, per call, at once, and per account read.
 
-Rule: each row has its floor (`http.client` with `json`) or its peer (plex-api-client 0.36.3, httpx2) in the same run.
+Rule: each row has its floor (`http.client` or aiohttp, with `json`) or its peer (plex-api-client 0.36.3, httpx2) in the
+same run.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 
-from benchmarks.measure import Row, Subject, rounds
+from benchmarks.measure import Curve, Figure, Plan, Result, Row, Subject
 from benchmarks.processes import ACCOUNT, COMPILED, WORKERS, free_port, peer_python, server, worker
 
 _CALLS = 300
-_AT_ONCE = 200
 _FIRST_CALL = {
     "ours": (
         "from ticketstub import Plex, Device\n"
@@ -38,16 +39,16 @@ _FIRST_CALL = {
 }
 
 
-def rows() -> Iterator[Row]:
+def rows(plan: Plan) -> Iterator[Result]:
     """Measure the library."""
     port = free_port()
     with server([sys.executable, str(WORKERS / "canned.py"), str(port), str(ACCOUNT)], port) as url:
-        yield _first_call(url)
-        yield _import()
-        yield _sequential(url)
-        yield _at_once(url)
-    yield _decode()
-    yield _interrupt()
+        yield _first_call(plan, url)
+        yield _import(plan)
+        yield _sequential(plan, url)
+        yield _at_once(plan, url)
+    yield _decode(plan)
+    yield _interrupt(plan)
 
 
 def _process(code: str, python: str = sys.executable) -> Subject:
@@ -59,24 +60,23 @@ def _process(code: str, python: str = sys.executable) -> Subject:
     return run
 
 
-def _first_call(url: str) -> Row:
+def _first_call(plan: Plan, url: str) -> Row:
     facts = {"url": url, "host": url.removeprefix("http://"), "token": "Xk3mPz_9Q-vT7rLb2NfW"}
     pythons = {"plex-api-client": peer_python()}
-    figures = rounds(
+    figures = plan.rounds(
         {name: _process(code.format(**facts), pythons.get(name, sys.executable)) for name, code in _FIRST_CALL.items()}
     )
-    ours, floor, peer = (figures[name].median for name in _FIRST_CALL)
-    verdict = f"{ours / peer:.2f} of plex-api-client, {ours / floor:.2f} × http.client"
-    return Row(
-        "fresh process to first answer", "ms", figures, "≤ 0.25 of plex-api-client, ≤ 2.5 × http.client", verdict
-    )
+    ours, floor, peer = (figures[name] for name in _FIRST_CALL)
+    verdict = f"{ours.ratio(floor):.2f} × http.client, {ours.ratio(peer):.2f} of plex-api-client"
+    reach = "≤ 1.5 × http.client, ≤ 0.25 of plex-api-client"
+    return Row("fresh process to first answer", "ms", figures, reach, verdict)
 
 
-def _interrupt() -> Row:
+def _interrupt(plan: Plan) -> Row:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         names = {"ours": "sync", "ours, async": "async", "time.sleep": "sleep"}
-        figures = rounds({name: partial(_until_ended, how, url) for name, how in names.items()})
+        figures = plan.rounds({name: partial(_until_ended, how, url) for name, how in names.items()})
     worst = max(figure.median for figure in figures.values())
     return Row("Ctrl-C during a hanging call to the end of the process", "ms", figures, "≤ 1000 ms", f"{worst:.0f} ms")
 
@@ -101,13 +101,15 @@ def _until_ended(how: str, url: str) -> float:
         process.wait()
 
 
-def _import() -> Row:
-    figures = rounds({"import ticketstub": _process("import ticketstub"), "bare interpreter": _process("pass")}, 11)
+def _import(plan: Plan) -> Row:
+    figures = plan.rounds(
+        {"import ticketstub": _process("import ticketstub"), "bare interpreter": _process("pass")}, 11
+    )
     over = figures["import ticketstub"].median - figures["bare interpreter"].median
     return Row("import ticketstub", "ms", figures, "≤ 60 ms over a bare interpreter", f"{over:.0f} ms over")
 
 
-def _sequential(url: str) -> Row:
+def _sequential(plan: Plan, url: str) -> Row:
     arguments = (url, str(_CALLS))
     with (
         worker("sequential.py", "ours", *arguments) as ours,
@@ -115,28 +117,38 @@ def _sequential(url: str) -> Row:
         worker("sequential.py", "peer", *arguments, python=peer_python()) as peer,
     ):
         workers = {"ours": ours, "http.client + json": floor, "plex-api-client": peer}
-        figures = rounds({name: _per_call(each.turn, _CALLS) for name, each in workers.items()})
-    mine, least, theirs = (figure.median for figure in figures.values())
-    verdict = f"{mine / least:.2f} × http.client, {theirs / mine:.1f} × faster than plex-api-client"
-    return Row("get_token_details, one after the other", "µs", figures, "≤ 1.3 × http.client, ≥ 8 × faster", verdict)
+        figures = plan.rounds({name: _per_call(each.turn, _CALLS) for name, each in workers.items()})
+    mine, floor, peer = figures.values()
+    verdict = f"{mine.ratio(floor):.2f} × http.client, {peer.ratio(mine):.1f} × faster than plex-api-client"
+    reach = "≤ 1.05 × http.client, ≥ 8 × faster than plex-api-client"
+    return Row("get_token_details, one after the other", "µs", figures, reach, verdict)
 
 
-def _at_once(url: str) -> Row:
-    with (
-        worker("at_once.py", "ours", url, str(_AT_ONCE)) as ours,
-        worker("at_once.py", "peer", url, str(_AT_ONCE)) as peer,
-    ):
-        workers = {"ours": ours, "httpx2": peer}
-        figures = rounds({name: _per_call(each.turn, _AT_ONCE) for name, each in workers.items()}, 11)
-    mine, theirs = (figure.median for figure in figures.values())
-    return Row(f"{_AT_ONCE} at once, async", "µs", figures, "≥ 4 × faster than httpx2", f"{theirs / mine:.1f} × faster")
+def _at_once(plan: Plan, url: str) -> Curve:
+    names = {"ours": "ours", "aiohttp + json": "floor", "httpx2": "peer"}
+    sizes = plan.choose_sizes(1, 10, 50, 200, 500)
+    figures: dict[str, list[Figure]] = {who: [] for who in names}
+    for size in sizes:
+        with ExitStack() as stack:
+            workers = {
+                who: stack.enter_context(worker("at_once.py", name, url, str(size))) for who, name in names.items()
+            }
+            subjects = {who: _per_call(each.turn, size) for who, each in workers.items()}
+            for who, figure in plan.rounds(subjects, 11).items():
+                figures[who].append(figure)
+    verdict = [
+        f"{mine.ratio(floor):.2f} × aiohttp, {peer.ratio(mine):.1f} × faster than httpx2"
+        for mine, floor, peer in zip(*figures.values(), strict=True)
+    ]
+    reach = "at 200: ≤ 1.25 × aiohttp, ≥ 4 × faster than httpx2"
+    return Curve("at-once", "get_token_details, async, per call", "µs", "calls at once", sizes, figures, reach, verdict)
 
 
 def _per_call(turn: Subject, calls: int) -> Subject:
     return lambda: turn() / calls * 1e6
 
 
-def _decode() -> Row:
+def _decode(plan: Plan) -> Row:
     from ticketstub import Response
     from ticketstub.calls import GetTokenDetails
 
@@ -148,5 +160,5 @@ def _decode() -> Row:
             call.read(response)
         return (time.perf_counter() - start) / 5000 * 1e6
 
-    figures = rounds({"ours": many})
+    figures = plan.rounds({"ours": many})
     return Row("read one well-formed account", "µs", figures, "≤ 15 µs", f"{figures['ours'].median:.1f} µs")

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from urllib.parse import urlsplit
 
-from benchmarks.measure import Figure, Row, Subject, rounds
+from benchmarks.measure import Figure, Plan, Row, Subject
 from tests.strangers.environments import python_environment
 from ticketstub import Plex, PlexError
 from ticketstub.client.transports.http1 import StandardTransport
@@ -52,20 +52,20 @@ except KeyboardInterrupt:
 """
 
 
-def rows() -> Iterator[Row]:
+def rows(plan: Plan) -> Iterator[Row]:
     """Measure `connect`."""
     stolen: list[str] = []
-    yield _with_dead_ones()
-    yield from _remembered()
+    yield _with_dead_ones(plan)
+    yield from _remembered(plan)
     yield _all_dead()
     for first in ("dripping", "other_server", "login_page", "redirect"):
-        yield _bad_one_first(first, stolen)
+        yield _bad_one_first(plan, first, stolen)
     yield Row("tokens sent to a wrong address", "tokens", {"ours": _exactly(len(stolen))}, "0", str(len(stolen)))
-    yield _interrupt()
+    yield _interrupt(plan)
 
 
 def _exactly(value: float) -> Figure:
-    return Figure(value, value, value)
+    return Figure((value,))
 
 
 def _make_world(addresses: Sequence[Mapping[str, object]], *, tls: bool = False) -> dict[str, object]:
@@ -110,10 +110,10 @@ def _connect_anew(plex: LocalPlexController, aborted: list[int] | None = None) -
     return run
 
 
-def _with_dead_ones() -> Row:
+def _with_dead_ones(plan: Plan) -> Row:
     aborted: list[int] = []
     with local_plex(_make_world([_GOOD])) as alone, local_plex(_make_world([_DEAD, _DEAD, _DEAD, _GOOD])) as plex:
-        figures = rounds(
+        figures = plan.rounds(
             {
                 "ours": _connect_anew(plex, aborted),
                 "ours, only the good one": _connect_anew(alone),
@@ -154,7 +154,7 @@ async def _race_by_happy_eyeballs(plex: LocalPlexController) -> float:
     return (time.perf_counter() - start) * 1000
 
 
-def _remembered() -> Iterator[Row]:
+def _remembered(plan: Plan) -> Iterator[Row]:
     with local_plex(_make_world([_GOOD, _GOOD], tls=True)) as plex:
         first, second = plex.media_server("Attic").addresses
         client = _Client(plex)
@@ -182,7 +182,7 @@ def _remembered() -> Iterator[Row]:
             connection.close()
             return taken
 
-        figures = rounds({"ours": reconnect, "http.client": floor}, 25)
+        figures = plan.rounds({"ours": reconnect, "http.client": floor}, 25)
         ratio = figures["ours"].median / figures["http.client"].median
         yield Row(
             "connect, remembered address alive",
@@ -204,7 +204,7 @@ def _remembered() -> Iterator[Row]:
             finally:
                 client.plex.close()
 
-        dead = rounds({"ours": after_death}, 5)
+        dead = plan.rounds({"ours": after_death}, 5)
         more = dead["ours"].median - figures["ours"].median
         yield Row("connect, remembered address dead", "ms", dead, "the good one + 300 ms", f"+ {more:.0f} ms")
         client.plex.close()
@@ -221,23 +221,23 @@ def _all_dead() -> Row:
             except PlexError:
                 taken.append((time.perf_counter() - start) * 1000)
         client.plex.close()
-    figure = Figure(median(taken), min(taken), max(taken))
+    figure = Figure(tuple(taken))
     return Row("connect, all addresses dead", "ms", {"ours": figure}, "6,500 + 100 ms", f"+ {max(taken) - 6500:.0f} ms")
 
 
-def _bad_one_first(behaviour: str, stolen: list[str]) -> Row:
+def _bad_one_first(plan: Plan, behaviour: str, stolen: list[str]) -> Row:
     with (
         local_plex(_make_world([_GOOD], tls=True)) as alone,
         local_plex(_make_world([{"behaviour": behaviour}, _GOOD], tls=True)) as plex,
     ):
-        figures = rounds({"ours": _connect_anew(plex), "ours, only the good one": _connect_anew(alone)})
+        figures = plan.rounds({"ours": _connect_anew(plex), "ours, only the good one": _connect_anew(alone)})
         bad, _ = plex.media_server("Attic").addresses
         stolen += map(str, bad.tokens)
     more = figures["ours"].median - figures["ours, only the good one"].median
     return Row(f"connect, {behaviour} first", "ms", figures, "the good one + 100 ms", f"+ {more:.0f} ms")
 
 
-def _interrupt() -> Row:
+def _interrupt(plan: Plan) -> Row:
     with local_plex(_make_world([_DEAD, _DEAD, _DEAD])) as plex:
         program = _INTERRUPTED.format(token=_TOKEN, url=plex.url)
 
@@ -254,5 +254,5 @@ def _interrupt() -> Row:
             process.wait()
             return (ended - start) * 1000
 
-        figures = rounds({"ours": run}, 5)
+        figures = plan.rounds({"ours": run}, 5)
     return Row("Ctrl-C during connect", "ms", figures, "100 ms", f"{figures['ours'].median:.0f} ms")

@@ -11,11 +11,10 @@ import sys
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from statistics import quantiles
 
-from benchmarks.measure import Figure, Row
-from benchmarks.processes import WORKERS, free_port, serve, server_process
+from benchmarks.measure import Figure, Plan, Row
+from benchmarks.processes import WORKERS, free_port, read_memory, serve, server_process
 
 _TOKEN = "Xk3mPz_9Q-vT7rLb2NfW"
 _FLOODS = {
@@ -31,16 +30,17 @@ _CHECKS = 1000
 _WARM = 50
 
 
-def rows() -> Iterator[Row]:
+def rows(plan: Plan) -> Iterator[Row]:
     """Measure each flood; memory is read from /proc, so only where there is one."""
     for what, arguments in _FLOODS.items():
         port = free_port()
         with server_process(serve(port), port) as pid:
-            alone = _checks(port)
+            count = 10 if plan.is_quick else _CHECKS
+            alone = _checks(port, count)
             with _flood(port, arguments):
-                flooded = _checks(port)
-                memory = _megabytes(pid)
-        figures = {"flooded": _figure(flooded), "quiet": _figure(alone)}
+                flooded = _checks(port, count)
+                memory = read_memory(pid, "VmHWM")
+        figures = {"flooded": Figure(tuple(flooded)), "quiet": Figure(tuple(alone))}
         verdict = f"p99 {_p99(flooded):.1f} ms (quiet {_p99(alone):.1f} ms), {memory:.0f} MB; before: {_BEFORE[what]}"
         yield Row(f"a token check while {what}", "ms", figures, "p99 ≤ 50 ms, < 200 MB", verdict)
 
@@ -56,9 +56,9 @@ def _flood(port: int, arguments: Sequence[str]) -> Generator[None]:
         process.wait()
 
 
-def _checks(port: int) -> list[float]:
+def _checks(port: int, count: int) -> list[float]:
     """Check a token so many times, each on a connection of its own, and return the milliseconds of each."""
-    taken = [_check(port) for _ in range(_WARM + _CHECKS)]
+    taken = [_check(port) for _ in range(_WARM + count)]
     return taken[_WARM:]
 
 
@@ -76,16 +76,5 @@ def _check(port: int) -> float:
     return (time.perf_counter() - start) * 1000
 
 
-def _figure(taken: list[float]) -> Figure:
-    return Figure(quantiles(taken, n=2)[0], min(taken), max(taken))
-
-
 def _p99(taken: list[float]) -> float:
     return quantiles(taken, n=100)[98]
-
-
-def _megabytes(pid: int) -> float:
-    """Return the largest resident size that the process had so far."""
-    status = Path(f"/proc/{pid}/status").read_text("utf-8")
-    line = next(each for each in status.splitlines() if each.startswith("VmHWM:"))
-    return int(line.split()[1]) / 1024

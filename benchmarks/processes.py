@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -76,6 +77,26 @@ def server_process(command: Sequence[str], port: int) -> Generator[int]:
         process.wait(10)
 
 
+@contextmanager
+def ready_process(command: Sequence[str]) -> Generator[tuple[int, float]]:
+    """Start a local Plex and wait for its line `ready`; yields its process id and how many seconds that took."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=COMPILED)
+    try:
+        assert process.stdout
+        assert any(line.startswith("ready") for line in process.stdout), "it ended before it was ready"
+        yield process.pid, time.perf_counter() - start
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def read_memory(pid: int, field: str = "VmRSS") -> float:
+    """Return a process's resident size in MiB; `VmHWM` is the largest that it had. Only Linux has it."""
+    status = Path(f"/proc/{pid}/status").read_text("utf-8")
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith(f"{field}:"))) / 1024
+
+
 def wait_for(port: int, seconds: float = 30.0) -> None:
     """Wait until something listens on a port of this machine."""
     deadline = time.monotonic() + seconds
@@ -95,10 +116,17 @@ def free_port() -> int:
         return port
 
 
+def find_wrk() -> bool:
+    """Return whether wrk is there; if not, say which rows that costs."""
+    if shutil.which("wrk") is None:
+        print("no rows for requests a second: they need wrk (your system's package of that name)")
+    return shutil.which("wrk") is not None
+
+
 def requests_per_second(
-    url: str, headers: Sequence[str] = (), seconds: int = 3, *, script: Path | None = None
+    url: str, headers: Sequence[str] = (), *, connections: int = 32, seconds: int = 3, script: Path | None = None
 ) -> float:
-    """Load an address with wrk (one thread, 32 connections) and return the requests it answered a second.
+    """Load an address with wrk (one thread) and return the requests it answered a second.
 
     A script, in Lua, makes the requests.
 
@@ -109,7 +137,11 @@ def requests_per_second(
     if script:
         sent += ["-s", str(script)]
     done = subprocess.run(
-        ["wrk", "-t1", "-c32", f"-d{seconds}s", *sent, url], capture_output=True, text=True, check=True, timeout=60
+        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", *sent, url],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     if "Non-2xx" in done.stdout or not (found := re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)):
         raise RuntimeError(f"{url} did not answer as it should:\n{done.stdout}")

@@ -6,15 +6,14 @@ own second for the approval.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.measure import Figure, Row, rounds
-from benchmarks.processes import free_port, requests_per_second, serve, server
+from benchmarks.measure import Figure, Plan, Row
+from benchmarks.processes import find_wrk, free_port, requests_per_second, serve, server
 from ticketstub import Device, DeviceKey, Plex
 from ticketstub.crypto import SigningKey, verify_issued_jwt
 
@@ -24,18 +23,18 @@ _VERIFICATIONS = 500
 _WARM = 4
 
 
-def rows() -> Iterator[Row]:
+def rows(plan: Plan) -> Iterator[Row]:
     """Measure signing in."""
-    yield _verification()
+    yield _verification(plan)
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         with server(serve(port, "--db", f"sqlite:///{Path(folder) / 'plex.db'}"), port) as url:
-            if shutil.which("wrk"):
-                yield _jwt_as_token(url)
-            yield _approval(url)
+            if find_wrk():
+                yield _jwt_as_token(plan, url)
+            yield _approval(plan, url)
 
 
-def _verification() -> Row:
+def _verification(plan: Plan) -> Row:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     key, now = SigningKey.generate(), 1_795_000_000
@@ -45,13 +44,13 @@ def _verification() -> Row:
     signed = token.rpartition(".")[0].encode()
     signature, public = private.sign(signed), private.public_key()
     keys = {key.kid: key.jwk}
-    figures = rounds(
+    figures = plan.rounds(
         {
             "ours": lambda: _each(lambda: verify_issued_jwt(token, keys, now=now)),
             "raw Ed25519": lambda: _each(lambda: public.verify(signature, signed)),
         }
     )
-    ratio = figures["ours"].median / figures["raw Ed25519"].median
+    ratio = figures["ours"].ratio(figures["raw Ed25519"])
     return Row("a JWT verified", "µs", figures, "(reported)", f"{ratio:.2f} × raw Ed25519")
 
 
@@ -63,17 +62,17 @@ def _each(work: object) -> float:
     return (time.perf_counter() - start) / _VERIFICATIONS * 1e6
 
 
-def _jwt_as_token(url: str) -> Row:
+def _jwt_as_token(plan: Plan, url: str) -> Row:
     jwt = _jwt(url)
     common = ["X-Plex-Client-Identifier: bench", "Accept: application/json"]
-    figures: dict[str, Figure] = rounds(
+    figures: dict[str, Figure] = plan.rounds(
         {
             "JWT": lambda: requests_per_second(f"{url}/api/v2/user", [f"X-Plex-Token: {jwt}", *common]),
             "opaque token": lambda: requests_per_second(f"{url}/api/v2/user", [f"X-Plex-Token: {_TOKEN}", *common]),
         },
         _ROUNDS,
     )
-    share = figures["JWT"].median / figures["opaque token"].median
+    share = figures["JWT"].ratio(figures["opaque token"])
     return Row("GET /api/v2/user with a JWT", "requests/s", figures, "(reported)", f"{share:.0%} of an opaque token's")
 
 
@@ -87,14 +86,14 @@ def _jwt(url: str) -> str:
         return token.reveal()
 
 
-def _approval(url: str) -> Row:
+def _approval(plan: Plan, url: str) -> Row:
     """Measure from the approval's acknowledgement to the token in the waiting program's hands."""
-    figures = rounds({"ours": lambda: _approved(url)}, _WARM)
+    figures = plan.rounds({"ours": lambda: _approved(url)}, _WARM)
     return Row("approval to token, polled each second", "s", figures, "≤ 1 s and a round trip", _slowest(figures))
 
 
 def _slowest(figures: dict[str, Figure]) -> str:
-    return f"slowest {figures['ours'].high:.2f} s"
+    return f"slowest {max(figures['ours'].rounds):.2f} s"
 
 
 def _approved(url: str) -> float:

@@ -1,6 +1,6 @@
 """Reads an account many times at once: `ours`, the `floor` (bare aiohttp with json), or the `peer` (httpx2).
 
-The other two have default limits, and read the same bodies.
+The other two have default limits, send the same fields and read the same bodies.
 """
 
 import asyncio
@@ -11,6 +11,14 @@ from collections.abc import Awaitable, Callable
 
 who, url, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
 TOKEN = "Xk3mPz_9Q-vT7rLb2NfW"
+HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip",
+    "X-Plex-Client-Identifier": "bench",
+    "X-Plex-Product": "Bench",
+    "X-Plex-Version": "1",
+    "X-Plex-Token": TOKEN,
+}
 
 
 def ours() -> Callable[[], Awaitable[object]]:
@@ -23,11 +31,10 @@ def ours() -> Callable[[], Awaitable[object]]:
 def floor() -> Callable[[], Awaitable[object]]:
     import aiohttp
 
-    headers = {"X-Plex-Client-Identifier": "bench", "X-Plex-Token": TOKEN}
-    session = aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar())
+    session = aiohttp.ClientSession()
 
     async def call() -> object:
-        async with session.get(f"{url}/api/v2/user", headers={"Accept": "application/json"}) as response:
+        async with session.get(f"{url}/api/v2/user", headers=HEADERS) as response:
             return json.loads(await response.read())
 
     return call
@@ -36,10 +43,10 @@ def floor() -> Callable[[], Awaitable[object]]:
 def peer() -> Callable[[], Awaitable[object]]:
     import httpx2
 
-    client = httpx2.AsyncClient(headers={"X-Plex-Client-Identifier": "bench", "X-Plex-Token": TOKEN})
+    client = httpx2.AsyncClient()
 
     async def call() -> object:
-        return json.loads((await client.get(f"{url}/api/v2/user", headers={"Accept": "application/json"})).content)
+        return json.loads((await client.get(f"{url}/api/v2/user", headers=HEADERS)).content)
 
     return call
 

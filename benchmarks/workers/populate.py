@@ -1,4 +1,4 @@
-"""Makes a database of the demonstration world with many tokens more: `populate.py FILE HOW-MANY`."""
+"""Adds many tokens to a database of the demonstration world, which it makes if need be: `populate.py FILE HOW-MANY`."""
 
 import asyncio
 import sys

@@ -1,0 +1,103 @@
+"""Writes the performance page: a table and the plots of each group, and what they were measured on.
+
+Rule: every figure on the page comes from one run of all groups; nothing is typed in.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.measure import Curve, Figure, Result, Row
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/explanation/performance.md"
+PLOTS = ROOT / "docs/_static/performance"
+TITLES = {
+    "client": "The library",
+    "command": "The command",
+    "connect": "Connecting to a media server",
+    "flood": "The local Plex, attacked",
+    "server": "The local Plex",
+    "signing_in": "Signing in",
+    "testing": "In tests",
+}
+_PACKAGES = ("aiohttp", "click", "cryptography", "httpx2", "msgspec", "starlette", "uvicorn", "uvloop")
+_INTRODUCTION = """# Performance
+
+What Ticketstub costs, each figure beside a peer or a floor: the least that the same work can cost. The subjects of a
+row take turns, round by round, so that a busy machine slows them alike, and ratios compare figures of the same round.
+Figures are medians, with the middle half of the rounds in brackets. `make bench` measures everything and writes this
+page. Each section says how to repeat its rows. On two cores, the program that loads a server competes with it.
+"""
+_BUSY = """
+The machine was busy with other work ({load:.1f} runnable processes on {cores} cores), so that absolute times are longer
+and spreads wider than on a quiet one. The ratios hold better.
+"""
+
+
+def write(results: Mapping[str, Sequence[Result]], load: float, page: Path = PAGE, plots: Path = PLOTS) -> None:
+    """Write the page and draw its plots.
+
+    Args:
+        results: what was measured, by group.
+        load: how many processes were runnable before the run, on average.
+        page: the page's file.
+        plots: the folder of the plots.
+    """
+    from benchmarks.plots import draw  # matplotlib is not needed for a table
+
+    plots.mkdir(parents=True, exist_ok=True)
+    parts = [_INTRODUCTION, _describe_machine(load)]
+    for group, measured in results.items():
+        parts.append(f"\n## {TITLES[group]}\n\n```\nmake bench args={group}\n```\n")
+        rows = [row for each in measured for row in (each.rows() if isinstance(each, Curve) else [each])]
+        parts.append(_write_table(rows))
+        for curve in (each for each in measured if isinstance(each, Curve)):
+            draw(curve, plots)
+            parts.append(_show_plot(curve, os.path.relpath(plots, page.parent)))
+    page.write_text("\n".join(part.rstrip("\n") + "\n" for part in parts), "utf-8")
+
+
+def _describe_machine(load: float) -> str:
+    cores = os.cpu_count() or 1
+    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    facts = (
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} on {platform.system()} {platform.machine()}, {_find_processor()}, "
+        f"{cores} cores, with Python {platform.python_version()}, {packages}."
+    )
+    return facts + "\n" + (_BUSY.format(load=load, cores=cores) if load > cores / 2 else "")
+
+
+def _find_processor() -> str:
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text("utf-8").splitlines() if information.exists() else []
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
+
+
+def _write_table(rows: Sequence[Row]) -> str:
+    lines = ["| what | measured | must reach | reached |", "|---|---|---|---|"]
+    for row in rows:
+        figures = "<br>".join(f"{who} {format_figure(each)} {row.unit}" for who, each in row.figures.items())
+        lines.append(f"| {row.what} | {figures} | {row.reach} | {row.verdict} |")
+    return "\n".join(lines) + "\n"
+
+
+def format_figure(figure: Figure) -> str:
+    """Write the median, and the middle half in brackets."""
+    low, high = figure.middle_half
+    return f"{_format(figure.median)} ({_format(low)} – {_format(high)})"
+
+
+def _format(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _show_plot(curve: Curve, folder: str) -> str:
+    alternative = f"{curve.what}, in {curve.unit}, by {curve.size}; the figures are in the table above"
+    images = (f"![{alternative}]({folder}/{curve.name}-{theme}.svg){{.only-{theme}}}" for theme in ("light", "dark"))
+    return "\n" + "\n".join(images) + "\n"
