@@ -14,6 +14,7 @@ endif
 demo_stamp := .venv/.demo
 stamp := .venv/.complete
 docs_stamp := .venv/.docs
+bench_stamp := .venv/.bench
 project := .venv/.project
 pip := $(bin)/python -m pip install --quiet --disable-pip-version-check
 pytest := PYTHONDONTWRITEBYTECODE= $(bin)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
@@ -31,7 +32,7 @@ help:
 	@echo 'make test-installs  build the wheel, and try it with the newest and the oldest dependencies'
 	@echo 'make mutants    change the source in 150 places, one after the other, and see which change make test notices'
 	@echo 'make strangers  run the published clients, and write docs/strangers.md of what was found'
-	@echo 'make bench      measure against peers and floors'
+	@echo 'make bench      measure against peers and floors, and write docs/explanation/performance.md (half an hour)'
 	@echo 'make check      linters and type checkers'
 	@echo 'make format     generate the sync client, the table of names and the reference, then format everything'
 	@echo 'make docs       build the documentation site into build/docs, strictly (open build/docs/index.html)'
@@ -65,7 +66,7 @@ mutants: $(stamp) $(project)
 strangers: $(stamp) $(project)
 	@$(bin)/python -m pytest tests/strangers -n auto --dist loadfile --write-strangers $(args)
 
-bench: $(stamp) $(project)
+bench: $(bench_stamp) $(project)
 	@$(bin)/python -m benchmarks $(args)
 
 check: $(docs_stamp) $(project)
@@ -114,7 +115,12 @@ $(docs_stamp): $(stamp) requirements/docs.txt
 	@$(pip) --require-hashes -r requirements/docs.txt
 	@touch $(docs_stamp)
 
-$(project): pyproject.toml
+$(bench_stamp): $(stamp) requirements/bench.txt
+	@echo 'Adding to .venv what draws the plots (once; about ten seconds) ...'
+	@$(pip) --require-hashes -r requirements/bench.txt
+	@touch $(bench_stamp)
+
+$(project): pyproject.toml src/ticketstub/__init__.py
 	@$(pip) --no-deps --no-build-isolation --editable .
 	@touch $(project)
 
@@ -161,6 +167,7 @@ pins:
 	@sh requirements/pin.sh requirements/dev.txt $(UPGRADE) --all-extras --group dev pyproject.toml
 	@sh requirements/pin.sh requirements/server.txt --extra server --constraint requirements/dev.txt pyproject.toml
 	@sh requirements/pin.sh requirements/docs.txt --group docs --constraint requirements/dev.txt
+	@sh requirements/pin.sh requirements/bench.txt --group bench --constraint requirements/dev.txt --constraint requirements/docs.txt
 	@echo hatchling | sh requirements/pin.sh requirements/build.txt --constraint requirements/dev.txt -
 	@printf 'ticketstub[server] @ file://%s\nticketstub-bridge[demo] @ file://%s/bridge\n' "$(CURDIR)" "$(CURDIR)" | \
 	  sh requirements/pin.sh requirements/bridge.txt $(UPGRADE) --constraint requirements/dev.txt \

@@ -98,6 +98,8 @@ def _format(value: float) -> str:
 
 
 def _show_plot(curve: Curve, folder: str) -> str:
-    alternative = f"{curve.what}, in {curve.unit}, by {curve.size}; the figures are in the table above"
-    images = (f"![{alternative}]({folder}/{curve.name}-{theme}.svg){{.only-{theme}}}" for theme in ("light", "dark"))
-    return "\n" + "\n".join(images) + "\n"
+    text = f"{curve.what}, in {curve.unit}, by {curve.size}; the figures are in the table above."
+    return "\n" + "".join(
+        f'<img class="only-{theme}" src="{folder}/{curve.name}-{theme}.svg#gh-{theme}-mode-only" alt="{text}">\n'
+        for theme in ("light", "dark")
+    )

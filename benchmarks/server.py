@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -135,8 +135,7 @@ def _memory(plan: Plan, folder: Path) -> Row:
     return Row("memory of an idle local Plex, demonstration world", "MiB", figures, "≤ 60 MiB", verdict)
 
 
-def _measure_memory(make_command: object) -> float:
-    assert callable(make_command)
+def _measure_memory(make_command: Callable[[int], list[str]]) -> float:
     port = free_port()
     with server_process(make_command(port), port) as pid:
         wait_for(port)

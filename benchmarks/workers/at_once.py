@@ -1,6 +1,7 @@
 """Reads an account many times at once: `ours`, the `floor` (bare aiohttp with json), or the `peer` (httpx2).
 
-The other two have default limits, send the same fields and read the same bodies.
+The other two have default limits, send the same fields and read the same bodies. httpx2 may wait longer than by
+default: with 500 calls at once it would give up.
 """
 
 import asyncio
@@ -43,7 +44,7 @@ def floor() -> Callable[[], Awaitable[object]]:
 def peer() -> Callable[[], Awaitable[object]]:
     import httpx2
 
-    client = httpx2.AsyncClient()
+    client = httpx2.AsyncClient(timeout=60)
 
     async def call() -> object:
         return json.loads((await client.get(f"{url}/api/v2/user", headers=HEADERS)).content)

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from keyring.backend import KeyringBackend
+from keyring.compat import properties
 from keyring.errors import PasswordDeleteError
 
 FILE = Path(os.environ.get("HOME", ".")) / "keyring.json"
@@ -15,7 +16,9 @@ def read() -> dict[str, str]:
 
 
 class FileKeyring(KeyringBackend):
-    priority = 5
+    @properties.classproperty
+    def priority(cls) -> float:  # noqa: N805  # a property of the class
+        return 5
 
     def get_password(self, service: str, username: str) -> str | None:
         return read().get(f"{service} {username}")
