@@ -93,7 +93,7 @@ class Curve:
         """Yield a row for each size."""
         for index, size in enumerate(self.sizes):
             figures = {who: each[index] for who, each in self.figures.items()}
-            yield Row(f"{self.what}: {size:,} {self.size}", self.unit, figures, self.reach, self.verdict[index])
+            yield Row(f"{self.what}, {self.size}: {size:,}", self.unit, figures, self.reach, self.verdict[index])
 
 
 Result = Row | Curve
