@@ -83,7 +83,8 @@ def _write_table(rows: Sequence[Row]) -> str:
     lines = ["| what | measured | must reach | reached |", "|---|---|---|---|"]
     for row in rows:
         figures = "<br>".join(f"{who} {format_figure(each)} {row.unit}" for who, each in row.figures.items())
-        lines.append(f"| {row.what} | {figures} | {row.reach} | {row.verdict} |")
+        what = row.what.replace("--", r"\--")  # otherwise the site shows a dash
+        lines.append(f"| {what} | {figures} | {row.reach} | {row.verdict} |")
     return "\n".join(lines) + "\n"
 
 

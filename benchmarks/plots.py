@@ -42,7 +42,7 @@ def _draw(curve: Curve, theme: str, file: Path) -> Path:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.1 * max(each.middle_half[1] for figures in curve.figures.values() for each in figures))
     axes.set_xlabel(curve.size, color=ink)
     axes.set_ylabel(curve.unit, color=ink)
     axes.set_title(curve.what, color=ink, loc="left")
