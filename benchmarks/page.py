@@ -54,7 +54,7 @@ def write(results: Mapping[str, Sequence[Result]], load: float, page: Path = PAG
     plots.mkdir(parents=True, exist_ok=True)
     parts = [_INTRODUCTION, _describe_machine(load)]
     for group, measured in results.items():
-        parts.append(f"\n## {TITLES[group]}\n\n```\nmake bench args={group}\n```\n")
+        parts.append(f"\n## {TITLES[group]}\n\nTo repeat: `make bench args={group}`.\n")
         rows = [row for each in measured for row in (each.rows() if isinstance(each, Curve) else [each])]
         parts.append(_write_table(rows))
         for curve in (each for each in measured if isinstance(each, Curve)):
