@@ -40,13 +40,14 @@ def supports_styles(stream: TextIO) -> bool:
     """
     if os.environ.get("NO_COLOR") or os.environ.get("TERM", "") in {"dumb", "unknown"}:
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
+    return bool(os.environ.get("FORCE_COLOR")) or bool(stream and stream.isatty())
 
 
 def print_styled(text: str, stream: TextIO | None = None) -> None:
     """Print text with the styles of `click.style`, which are left out where the stream does not show them."""
     target = sys.stdout if stream is None else stream
-    click.echo(text, file=target, color=supports_styles(target))
+    if target:  # a closed stream is None
+        click.echo(text, file=target, color=supports_styles(target))
 
 
 def print_json(value: object) -> None:
