@@ -101,6 +101,10 @@ MUTANTS = [
     Mutant("an application needs no secret", "clients.py", "return known is not None and hmac.compare_digest(known, digest(client_secret))",
            "return True", "application_authenticates"),
     Mutant("another key is taken", "storage/database.py", "elif known != fingerprint:", "elif False:", "another_key or changed_key"),
+    Mutant("an answer outlives a write", "answers.py", " or answer.writes != self._database.writes", "", "no_answer_outlives"),
+    Mutant("an answer outlives its token", "answers.py", "min(began + MAX_AGE, grant.access_until)", "began + MAX_AGE", "no_answer_outlives"),
+    Mutant("an answer outlives its second", "answers.py", "answer if self._database.clock() < answer.until else None", "answer",
+           "of_a_moment_ago"),
 ]  # fmt: skip
 
 
