@@ -150,11 +150,11 @@ def report_error(error: CommandError | PlexError, *, as_json: bool) -> int:
         return error.exit_code
     status_mark = "/".join(str(number) for number in (status, plex_code) if number)
     title = click.style("error: ", bold=True, fg="red")
-    print_styled(f"{title}{message}{f' [{status_mark}]' if status_mark else ''}", sys.stderr)
+    print_styled(f"{title}{message}{f' [{status_mark}]' if status_mark else ''}", to_stderr=True)
     for detail in error.details:
-        print_styled(f"  {sanitize_text(detail)}", sys.stderr)
+        print_styled(f"  {sanitize_text(detail)}", to_stderr=True)
     if hint:
-        print_styled(f"{click.style('hint: ', bold=True)}{hint}", sys.stderr)
+        print_styled(f"{click.style('hint: ', bold=True)}{hint}", to_stderr=True)
     return error.exit_code
 
 

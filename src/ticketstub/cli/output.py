@@ -33,21 +33,19 @@ def create_console(stream: TextIO | None = None, *, width: int | None = None) ->
     return Console(file=stream or sys.stdout, width=width, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
-def supports_styles(stream: TextIO) -> bool:
+def supports_styles(stream: TextIO | None) -> bool:
     """Return whether a stream shows bold text and colours: a terminal does, unless NO_COLOR is set or it is a dumb one.
 
-    FORCE_COLOR makes a pipe count as a terminal.
+    FORCE_COLOR makes a pipe count as a terminal. A closed stream is `None`.
     """
     if os.environ.get("NO_COLOR") or os.environ.get("TERM", "") in {"dumb", "unknown"}:
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or bool(stream and stream.isatty())
+    return bool(os.environ.get("FORCE_COLOR")) or (stream is not None and stream.isatty())
 
 
-def print_styled(text: str, stream: TextIO | None = None) -> None:
+def print_styled(text: str, *, to_stderr: bool = False) -> None:
     """Print text with the styles of `click.style`, which are left out where the stream does not show them."""
-    target = sys.stdout if stream is None else stream
-    if target:  # a closed stream is None
-        click.echo(text, file=target, color=supports_styles(target))
+    click.echo(text, err=to_stderr, color=supports_styles(sys.stderr if to_stderr else sys.stdout))
 
 
 def print_json(value: object) -> None:
