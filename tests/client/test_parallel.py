@@ -146,16 +146,20 @@ def test_what_is_detached_after_the_end_is_stopped() -> None:
     with hostile.Server(hostile.silent) as server:
         jobs, transport = BackgroundJobs(), StandardTransport()
         jobs.stop_all()
-        before = count_threads()
+        ended = threading.Event()
 
         def background() -> Flow:
-            yield get(server.url)
+            try:
+                yield get(server.url)
+            finally:
+                ended.set()
 
         def main() -> Flow:
             yield Detach(background())
 
         run(main(), transport, jobs)
-        wait_for(lambda: count_threads() <= before)
+        assert ended.wait(60)
+        assert 0 == server.connections  # and not until its deadline
 
 
 async def test_a_caller_that_comes_after_a_cancelled_one() -> None:
