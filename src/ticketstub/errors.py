@@ -25,24 +25,12 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ticketstub.messages import Response
 
 if TYPE_CHECKING:
-    from ticketstub.routes import AddressReport
-
-UnreachableReason = Literal[
-    "refused",
-    "no_answer",
-    "no_route",
-    "dns",
-    "certificate_expired",
-    "certificate_name",
-    "certificate_untrusted",
-    "tls",
-]
-"""Why there was no response, as in `AddressReport.fate`."""
+    from ticketstub.routes import AddressReport, UnreachableReason
 
 # Long runs without a space may be tokens. Control and text direction characters can rewrite a terminal.
 _POSSIBLE_SECRET = re.compile(r"[^\s\"'<>=&?,;()]{16,}")

@@ -16,8 +16,7 @@ RouteReason = Literal["remembered", "best", "first"]
 
 AddressFamily = Literal["ipv4", "ipv6"]
 
-Fate = Literal[
-    "reachable",
+UnreachableReason = Literal[
     "refused",
     "no_answer",
     "no_route",
@@ -26,6 +25,12 @@ Fate = Literal[
     "certificate_name",
     "certificate_untrusted",
     "tls",
+]
+"""Why there was no response."""
+
+Fate = Literal[
+    "reachable",
+    UnreachableReason,
     "wrong_server",
     "not_plex",
     "http_not_allowed",

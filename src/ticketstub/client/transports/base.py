@@ -16,10 +16,13 @@ import re
 import time
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from ticketstub.errors import MalformedReply, TimedOut, Unreachable, UnreachableReason
+from ticketstub.errors import MalformedReply, TimedOut, Unreachable
 from ticketstub.messages import HEADER_NAME, MAX_BODY_SIZE, Origin, Request, Response, split_url
+
+if TYPE_CHECKING:
+    from ticketstub.routes import UnreachableReason
 
 METHODS_WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
 """The methods whose requests state the length of their body even if it is empty."""
