@@ -56,7 +56,8 @@ def __getattr__(name: str) -> object:
         return load_name(__name__, name, _ORIGINS)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f'the local Plex needs {error.name}, which is not installed: pip install "ticketstub[server]"',
+            f'the local Plex needs {error.name}, which is not installed: pip install "ticketstub[server]", '
+            'or in a checkout pip install ".[server]"',
             name=error.name,
         ) from None
 
