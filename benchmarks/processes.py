@@ -1,6 +1,6 @@
 """Programs that a benchmark starts: workers that measure themselves on demand, servers, and wrk.
 
-Rule: each is ended by whoever started it; all traffic stays on loopback.
+Rule: each is ended by its starter; all traffic stays on loopback.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 ACCOUNT = HERE / "account.json"
 WORKERS = HERE / "workers"
 PEER = "plexpy_0_36_3"
-# Whoever starts a program a second time has it compiled already: so do all subjects, whatever this shell says.
+# Only a program's first start compiles it. That holds for all subjects, even if this shell forbids writing bytecode.
 COMPILED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 

@@ -1,7 +1,7 @@
 """Measures the bridge and prints the table: `make bridge-bench`, or `make bridge-bench args="checks signing_in"`.
 
-Rule: whoever is compared takes turns, and medians and the fastest and slowest rounds are printed, because the computer
-does other things too. A figure that misses what it must reach is printed as it is.
+Rule: the subjects of a comparison take turns, and medians and the fastest and slowest rounds are printed, because the
+computer does other things too. A figure that misses what it must reach is printed as it is.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from bridge_tests.processes import ServedBridge
 _ROUNDS = 7
 
 
-# Whoever starts it a second time has it compiled already, whatever this shell says.
+# Only the first start compiles the bridge, even if this shell forbids writing bytecode.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 

@@ -1,6 +1,6 @@
 """Bridges in processes, for benchmarks.
 
-Rule: each is ended by whoever started it; all traffic stays on loopback.
+Rule: each is ended by its starter; all traffic stays on loopback.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# ruff: noqa: E501  # each change is quoted as it stands in the source
+# ruff: noqa: E501  # each change is quoted as it is in the source
 """Mutants: the bridge with one defence taken out, each of which a named test must notice.
 
     .venv/bin/python tests/mutants.py [TEXT]    runs all, or those whose name contains the text

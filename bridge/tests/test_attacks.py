@@ -118,7 +118,7 @@ async def test_an_access_token_is_no_session(tested: BridgeUnderTest, browser: B
 
 
 async def test_enumerated_pins_are_of_no_use(tested: BridgeUnderTest, browser: Browser, films: Application) -> None:
-    """No parameter names a PIN: whoever knows the id and code of an approved one gets nothing for it here."""
+    """No parameter names a PIN: knowing the id and code of an approved one is of no use here."""
     plex_url = await browser.go_to_plex(films.make_url())
     pin = parse_qs(urlsplit(plex_url).fragment.removeprefix("?"))["code"][0]
     browser.approve(plex_url, "tom")
@@ -459,7 +459,7 @@ async def test_open_redirects(tested: BridgeUnderTest, browser: Browser, films: 
 
 
 async def test_pages_cannot_be_framed(browser: Browser, films: Application) -> None:
-    """Clickjacking: no page can be framed, runs a script, or loads anything from elsewhere."""
+    """Clickjacking: no page can be framed, runs a script, or loads anything from another site."""
     page = await browser.arrive(films.make_url(), "tom")
     for each in (page, await browser.get("/account"), await browser.get("/authorize")):
         policy = each.headers["content-security-policy"]
@@ -572,7 +572,7 @@ async def test_only_trusted_proxies_say_who_asks(make_bridge, peer: str, forward
 
 
 async def test_oversized_and_odd_bodies(tested: BridgeUnderTest) -> None:
-    """A body that is too large, no form or has too many fields is refused before anything is done with it."""
+    """A body that is too large, not a form, or has too many fields is refused before anything is done with it."""
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     async with tested.http() as http:
         assert 413 == (await http.post("/token", content=b"a=" + b"x" * 70000, headers=form)).status_code

@@ -280,7 +280,7 @@ async def test_other_methods_are_refused(tested: BridgeUnderTest, method: str, p
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", "multipart/form-data; boundary=x"])
 async def test_other_bodies_are_refused(tested: BridgeUnderTest, content_type: str) -> None:
-    """A body that is no form is invalid_request."""
+    """A body that is not a form is invalid_request."""
     content = json.dumps({"grant_type": "authorization_code", "code": "x"})
     async with tested.http() as http:
         for path in ("/token", "/revoke"):

@@ -29,7 +29,7 @@ async def ask_refresh(tested: BridgeUnderTest, token: str) -> str | None:
 async def test_removal_is_noticed_at_the_next_refresh(
     tested: BridgeUnderTest, browser: Browser, films: Application
 ) -> None:
-    """Whoever lost the server is signed out at the next refresh, and the application is told."""
+    """A person who lost the server is signed out at the next refresh, and the application is told."""
     tokens = await films.redeem(await browser.sign_in(films.make_url()))
     tested.local_plex.unshare("Attic", "tom")
     assert "invalid_grant" == await ask_refresh(tested, tokens["refresh_token"])
@@ -58,7 +58,7 @@ async def test_removal_is_noticed_after_six_hours(
 async def test_a_revoked_plex_token_ends_the_membership(
     tested: BridgeUnderTest, browser: Browser, films: Application
 ) -> None:
-    """Whoever removes the bridge's device at Plex is signed out at the next check."""
+    """A person who removes the bridge's device at Plex is signed out at the next check."""
     tokens = await films.redeem(await browser.sign_in(films.make_url()))
     (person,) = tested.store.people.list_all()
     tested.local_plex.revoke(tested.bridge.plex.unseal_token(person.sub, person.plex_token).reveal())

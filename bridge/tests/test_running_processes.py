@@ -51,7 +51,7 @@ def redeem(bridge: RunningBridge, answer: str) -> str:
 
 
 def test_the_fixture_signs_people_in(bridge: RunningBridge) -> None:
-    """A test names a person and gets the application's address with a code; who has no access is refused."""
+    """A test names a person and gets the application's address with a code. A person without access is refused."""
     answer = bridge.sign_in(make_url(bridge, state="s"), "tom")
     assert (f"{REDIRECT_URI}?", "s") == (answer[: len(REDIRECT_URI) + 1], get_query(answer)["state"])
     assert "tom" == redeem(bridge, answer)

@@ -50,7 +50,7 @@ async def test_a_managed_user_without_an_address_comes_in(make_bridge, local_ple
 async def test_the_second_application_needs_no_approval(
     tested: BridgeUnderTest, browser: Browser, films: Application
 ) -> None:
-    """Whoever is signed in goes on without Plex, and consents once for each application."""
+    """A person who is signed in goes on without Plex, and consents once for each application."""
     await browser.sign_in(films.make_url())
     requests = len(tested.local_plex.requests)
     books = Application(tested, "books", OTHER_SECRET, BOOKS)
@@ -88,7 +88,7 @@ async def test_an_application_without_a_secret(tested: BridgeUnderTest, browser:
 
 
 async def test_cancelling(browser: Browser, films: Application) -> None:
-    """Whoever refuses is sent back with access_denied, the state and the issuer, and gets asked again next time."""
+    """A person who refuses is sent back with access_denied, the state and the issuer, and is asked again next time."""
     page = await browser.arrive(films.make_url(state="s1"), "tom")
     answer = await browser.submit(find_form(page, "/consent"), decision="deny")
     told = get_query(answer.headers["location"])
@@ -232,7 +232,7 @@ async def test_signing_in_without_an_application(browser: Browser) -> None:
 
 
 async def test_plex_is_told_who_asks(tested: BridgeUnderTest, browser: Browser, films: Application) -> None:
-    """Plex shows the application and the bridge to whoever approves, and no browser gets a PIN's id or code from us."""
+    """Plex shows the application and the bridge to the person who approves. No browser gets a PIN's id or code."""
     plex_url = await browser.go_to_plex(films.make_url())
     assert "Films%20at%20auth.example.test" in plex_url
     assert "forwardUrl=https%3A%2F%2Fauth.example.test%2Fplex%2Freturn" in plex_url
@@ -256,7 +256,7 @@ async def test_plex_is_down(tested: BridgeUnderTest, browser: Browser, films: Ap
 
 
 async def test_without_approval(tested: BridgeUnderTest, browser: Browser, films: Application) -> None:
-    """Whoever denies at Plex and comes back gets a page, and no session."""
+    """A person who denies at Plex and comes back gets a page, and no session."""
     plex_url = await browser.go_to_plex(films.make_url())
     fragment = urlsplit(plex_url).fragment
     code = dict(each.split("=") for each in fragment.removeprefix("?").split("&"))["code"]

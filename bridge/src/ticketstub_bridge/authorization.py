@@ -37,7 +37,7 @@ class UnknownApplication(Exception):
 
 
 class AuthorizationError(Exception):
-    """An error that the application is told of.
+    """An error that is reported to the application.
 
     Attributes:
         url: its redirect address with the error.
@@ -105,7 +105,7 @@ def check_authorization(bridge: Bridge, parameters: Parameters, session: Session
 
     Raises:
         UnknownApplication: nothing but a page may be shown.
-        AuthorizationError: the application is told what is wrong.
+        AuthorizationError: a fault that is reported to the application.
     """
     values = parameters.values
     client = _find_client(bridge, parameters)

@@ -132,7 +132,7 @@ def _check_clients(config: Config) -> list[Finding]:
     for client in config.clients.values():
         insecure = [uri for uri in client.redirect_uris if uri.startswith("http://")]
         findings.extend(
-            Finding("note", f"{client.id}: {uri} is http: whoever is on the way can read the code") for uri in insecure
+            Finding("note", f"{client.id}: {uri} is http: others on the network can read the code") for uri in insecure
         )
         if urlsplit(config.url).netloc in {urlsplit(uri).netloc for uri in client.redirect_uris}:
             findings.append(Finding("note", f"{client.id} has the address of the bridge itself"))

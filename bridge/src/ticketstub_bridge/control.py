@@ -1,6 +1,6 @@
 """What the command asks of a running bridge, over a Unix socket beside bridge.toml.
 
-Rule: only the user who runs the bridge can open the socket; whoever can open it may do everything here. The command
+Rule: only the user who runs the bridge can open the socket, and with it do everything here. The command
 never opens the database of a running bridge. Answers are JSON without secrets.
 """
 

@@ -96,7 +96,7 @@ class Bridge:
         """
         if known := self.answers.get(token, self.config):
             return known
-        key = (token, self.database.writes, id(self.config))  # who asks after a write gets no answer of before it
+        key = (token, self.database.writes, id(self.config))  # after a write, no answer from before it is shared
         reading = self._readings.get(key)
         if reading is None:
             find = self.store.grants.find_access_token

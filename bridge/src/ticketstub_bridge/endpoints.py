@@ -153,7 +153,7 @@ async def show_userinfo(request: Request) -> Response:
 class RecentUserinfo:
     """Answers requests for userinfo as `show_userinfo` does, as far as the last second's answers suffice.
 
-    It stands before the routes: applications and proxies that ask at every request pay for nothing else.
+    It runs before the routes, so that applications and proxies that ask at every request pay for nothing else.
     """
 
     def __init__(self, app: ASGIApp, bridge: Bridge) -> None:

@@ -58,7 +58,7 @@ class ProviderRequest(OAuth2Request):
     """
 
     def __init__(self, method: str, parameters: Mapping[str, str], headers: Mapping[str, str]) -> None:
-        super().__init__(method, "https://this.bridge", headers=headers)  # the address is the configuration's affair
+        super().__init__(method, "https://this.bridge", headers=headers)  # unused: the configuration has the address
         self.payload = BasicOAuth2Payload(dict(parameters))
 
     @property
@@ -114,7 +114,7 @@ class Provider(AuthorizationServer):
     def _answer(self, handle: Any) -> Reply:  # noqa: ANN401  # a function of Authlib's
         try:
             reply = handle()
-        except UnicodeDecodeError:  # credentials that are no text; Authlib lets that pass
+        except UnicodeDecodeError:  # credentials that are not text; Authlib lets that pass
             reply = self.handle_response(401, _INVALID_CLIENT, [])
         assert isinstance(reply, Reply)  # noqa: S101  # what `handle_response` made
         return reply
@@ -161,7 +161,7 @@ class Provider(AuthorizationServer):
         return client
 
     def handle_response(self, status: int, body: Any, _headers: list[tuple[str, str]]) -> Reply:  # noqa: ANN401  # Authlib's
-        """Return what the endpoints send; whoever did not authenticate gets 401, however they tried."""
+        """Return what the endpoints send. Failed authentication is 401 with a challenge, whichever method was used."""
         if body and body.get("error") == "invalid_client":
             return Reply(401, body, (("WWW-Authenticate", f'Basic realm="{self.config.url}"'),))
         return Reply(status, body or {})

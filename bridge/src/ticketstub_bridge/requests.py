@@ -27,7 +27,7 @@ _SECRET_LENGTH = 43
 
 
 class BadBody(Exception):
-    """The body is no form, or too large.
+    """The body is not a form, or too large.
 
     Attributes:
         status: the HTTP status to answer with.
@@ -72,7 +72,7 @@ async def read_form(request: Request) -> Parameters:
     """Return the parameters of the body.
 
     Raises:
-        BadBody: it is no form, or too large.
+        BadBody: it is not a form, or too large.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         raise BadBody(415)
@@ -141,7 +141,7 @@ def is_own_form(request: Request, form: Mapping[str, str], browser: str, purpose
 
 
 def get_address(request: Request) -> str:
-    """Return the address of whoever asks, for the list of events; nothing is decided by it.
+    """Return the client's address, for the list of events. No decision depends on it.
 
     X-Forwarded-For is read only from trusted proxies, from the right: the last address that is not theirs.
     """

@@ -34,7 +34,7 @@ def make_secret() -> str:
 
 
 def make_identifier() -> str:
-    """Return 128 random bits as URL-safe text: an identifier that nobody can guess, but that is no secret."""
+    """Return 128 random bits as URL-safe text: an identifier that nobody can guess, but not a secret."""
     return secrets.token_urlsafe(16)
 
 

@@ -1,6 +1,6 @@
-"""Finding the media servers of whoever sets up a bridge.
+"""Finding the media servers of the person who sets up a bridge.
 
-Rule: the sign-in is for this once: its token is not stored, and revoked afterwards.
+Rule: the sign-in is used once. Its token is not stored, and is revoked afterwards.
 """
 
 from __future__ import annotations

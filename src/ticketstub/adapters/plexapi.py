@@ -1,7 +1,7 @@
 """python-plexapi on a client of ours: `account(plex)` and `server(plex, "Attic")` return its own objects, ready to use.
 
 Rule: python-plexapi and its settings are not changed. Its objects get a session of requests that adds the client's
-token, renews it, and sends the client's device headers. A token that python-plexapi got elsewhere, such as that of
+token, renews it, and sends the client's device headers. A token that python-plexapi got by itself, such as that of
 another Home user or of another server, is left as it is, but never follows a redirect to another origin. All of plex.tv
 is the client's plex.tv, so that with a local Plex nothing reaches the real one.
 """

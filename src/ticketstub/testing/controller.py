@@ -300,13 +300,13 @@ class LocalPlexController(ControlCommands):
         return AsyncPlex(token=self.token_for(account) if signed_in else None, **options)
 
     def _create_transport(self) -> Transport:
-        from ticketstub.client.transports.in_process import InProcessTransport  # likewise
+        from ticketstub.client.transports.in_process import InProcessTransport  # as above
 
         in_process = InProcessTransport(self.create_in_process_app())
         if not self.addresses:
             return in_process
         from ticketstub.client.transports.http1 import StandardTransport  # only for addresses with listeners
-        from ticketstub.testing.address_transports import AddressTransport  # likewise
+        from ticketstub.testing.address_transports import AddressTransport  # as above
 
         sockets = StandardTransport(
             resolver=self.resolve, find_proxy=lambda _origin: None, ssl_context=self.create_ssl_context()
@@ -314,13 +314,13 @@ class LocalPlexController(ControlCommands):
         return AddressTransport(in_process, sockets, (address.port for address in self.addresses))
 
     def _create_async_transport(self) -> AsyncTransport:
-        from ticketstub.client.transports.in_process import AsyncInProcessTransport  # likewise
+        from ticketstub.client.transports.in_process import AsyncInProcessTransport  # as above
 
         in_process = AsyncInProcessTransport(self.create_in_process_app())
         if not self.addresses:
             return in_process
         from ticketstub.client.transports.aiohttp import AiohttpTransport  # as above
-        from ticketstub.testing.address_transports import AsyncAddressTransport  # likewise
+        from ticketstub.testing.address_transports import AsyncAddressTransport  # as above
 
         sockets = AiohttpTransport(
             resolver=self.resolve, find_proxy=lambda _origin: None, ssl_context=self.create_ssl_context()
@@ -329,8 +329,8 @@ class LocalPlexController(ControlCommands):
 
     def create_in_process_app(self) -> InProcessApp:
         """Return the app to which the in-process transports send their requests."""
-        from ticketstub.client.transports.in_process import InProcessApp  # likewise
-        from ticketstub.local_plex.http.response import LOCAL_PLEX_HEADER  # likewise
+        from ticketstub.client.transports.in_process import InProcessApp  # as above
+        from ticketstub.local_plex.http.response import LOCAL_PLEX_HEADER  # as above
 
         name, value = LOCAL_PLEX_HEADER
         return InProcessApp(self.controller.app, self.controller.loop, self._check_reach, {name.lower(): value})

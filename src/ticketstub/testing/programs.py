@@ -38,7 +38,7 @@ class Interceptor(contextlib.ExitStack):
             RuntimeError: the local Plex has stopped.
         """
         from ticketstub.local_plex.intercept.interception import intercept_traffic  # loaded only when used
-        from ticketstub.local_plex.intercept.variables import build_variables  # likewise
+        from ticketstub.local_plex.intercept.variables import build_variables  # as above
 
         with self._lock:
             if self._stopped.is_set():

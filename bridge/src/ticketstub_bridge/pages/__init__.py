@@ -1,6 +1,6 @@
 """The bridge's pages.
 
-Rule: no page needs a script or loads anything from elsewhere. Everything is escaped. Pages are neither framed nor
+Rule: no page needs a script or loads anything from another site. Everything is escaped. Pages are neither framed nor
 cached; forms go to this bridge, and on to the addresses that the page names (Chromium checks redirects too). Referrers
 stay here: with `no-referrer` browsers would not say that a form comes from this site.
 """

@@ -2,7 +2,7 @@
 
 Rule: a grant is one authorization of one application, and all its codes and tokens end with it. A code or refresh token
 is redeemed by one conditional statement in the transaction that stores what it gives. A second redemption ends the
-grant, whoever came first. Whatever is read is checked against the grant and the person at that moment.
+grant, even if the first was an attacker's. Whatever is read is checked against the grant and the person at that moment.
 """
 
 from __future__ import annotations

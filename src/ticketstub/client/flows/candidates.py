@@ -144,7 +144,7 @@ def get_known_address(host: str) -> str | None:
 
 
 def may_dial(candidate: Candidate, address: str | None) -> bool:
-    """Return whether an address found elsewhere (in memory, by a look-up) may be dialled for a candidate.
+    """Return whether a remembered or looked-up address may be dialled for a candidate.
 
     Over https the certificate decides. Over http nothing does, so only the candidate's own address may be dialled.
     """

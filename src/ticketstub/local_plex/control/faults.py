@@ -176,7 +176,7 @@ class Ports:
         Args:
             place: its name. If it is already down, `hangs` applies from now on.
             hangs: do not refuse new connections but leave them unanswered, as behind a dead address. On Linux they are
-                never established; elsewhere they are, but nothing is ever answered.
+                never established; on other systems they are, but never answered.
 
         Raises:
             LookupError: no place has this name.

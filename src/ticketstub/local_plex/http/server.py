@@ -68,7 +68,7 @@ def bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if sys.platform != "win32":  # on Windows it would share the port; elsewhere it avoids a wait after a restart
+        if sys.platform != "win32":  # there it would share the port; here it avoids a wait after a restart
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
     except OSError as error:
@@ -86,7 +86,7 @@ def bind(host: str, port: int) -> socket.socket:
 def fill_backlog(listener: socket.socket) -> list[socket.socket]:
     """Fill a bound socket's queue, so that clients get no answer, not even a refusal.
 
-    On Linux their connections are never established; elsewhere they are, but nothing is ever answered. It lasts until
+    On Linux their connections are never established; on other systems they are, but never answered. It lasts until
     the returned sockets are closed.
     """
     listener.listen(0)

@@ -131,7 +131,7 @@ def _route_to_address(address: AddressListener, target: HostPort) -> Destination
     A private answer is refused too, instead of connecting to another machine of this network.
     """
     if address.dns in {"fails", "private"}:
-        reason = "it has no address" if address.dns == "fails" else f"it leads to {PRIVATE_ANSWER}, which is elsewhere"
+        reason = "it has no address" if address.dns == "fails" else f"it leads to {PRIVATE_ANSWER}, another computer"
         raise ProxyRefusal(502, f"{target} cannot be reached: {reason} (dns in the world)")
     reached = address.impostor or address
     return Destination(HostPort(reached.host, reached.port), is_plex=True, is_https=True)
