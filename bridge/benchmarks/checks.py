@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.measure import Row, rounds
+from benchmarks.measure import Figure, Row, rounds
 from benchmarks.processes import WORKERS, free_port, requests_per_second, server
 from bridge.benchmarks.populate import make_token, populate
 from bridge.benchmarks.serving import run_bridge, run_plex
@@ -61,7 +61,7 @@ def _store() -> Iterator[Row]:
         yield _compare("a session, read from SQLite", rounds(sessions, _ROUNDS))
 
 
-def _compare(what: str, figures: dict) -> Row:  # type: ignore[type-arg]
+def _compare(what: str, figures: dict[str, Figure]) -> Row:
     most, fewest = (figures[f"{size:,} sessions"] for size in (_SIZES[-1], _SIZES[0]))
     verdict = f"{most.median / fewest.median:.2f} × by medians, {most.low / fewest.low:.2f} × by the fastest rounds"
     return Row(what, "µs", figures, "≤ 1.2 × that at 1,000", verdict)
