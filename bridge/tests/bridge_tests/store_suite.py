@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from sqlalchemy import inspect, select, text
 
 from ticketstub_bridge.people import make_handles
 from ticketstub_bridge.sealing import digest, make_identifier, make_secret
-from ticketstub_bridge.storage import Clock, IssuedTokens, Person, Profile, Store, StoreError
+from ticketstub_bridge.storage import Clock, Database, IssuedTokens, Person, Profile, Store, StoreError
 from ticketstub_bridge.storage import migrate as migrations
 from ticketstub_bridge.storage.tables import metadata
 
@@ -367,6 +369,27 @@ def test_another_key_is_refused_by_name(store: Store) -> None:
     store.database.check_key("one")
     with pytest.raises(StoreError, match=r"bridge\.key is not the key of this database"):
         store.database.check_key("two")
+
+
+def test_replicas_that_first_start_at_once_agree_on_the_key(url: str) -> None:
+    """Each of 64 first starts with the same key succeeds, and of two keys one is refused by name."""
+    with ExitStack() as stack:
+        replicas = [Database(url, connections=1) for _ in range(THREADS)]
+        for each in replicas:
+            stack.callback(each.close)
+            each.get_time()  # connected: what follows is the race
+
+        def check(number: int) -> str:
+            key = ("one", "two")[number % 2]
+            try:
+                replicas[number].check_key(key)
+            except StoreError:
+                return "refused"
+            return key
+
+        counts = Counter(race(check))
+        assert THREADS // 2 == counts["refused"]
+        assert [THREADS // 2] == [counts[key] for key in ("one", "two") if counts[key]]
 
 
 def test_old_rows_are_deleted(store: Store, clock: Clock) -> None:

@@ -27,6 +27,7 @@ from sqlalchemy import (
     func,
     select,
 )
+from sqlalchemy.exc import IntegrityError
 
 from ticketstub_bridge.storage.tables import meta
 
@@ -129,15 +130,22 @@ class Database:
         Raises:
             StoreError: it is another one.
         """
-        with self.write() as connection:
-            known = connection.execute(select(meta.c.value).where(meta.c.name == "key")).scalar()
-            if known is None:
-                connection.execute(meta.insert().values(name="key", value=fingerprint))
-            elif known != fingerprint:
-                raise StoreError(
-                    "bridge.key is not the key of this database: restore the right one from your backup. Without it, "
-                    "the signing keys and Plex tokens in the database are lost: begin with a new database"
-                )
+        query = select(meta.c.value).where(meta.c.name == "key")
+        with self.read() as connection:
+            known = connection.execute(query).scalar()
+        if known is None:
+            try:
+                with self.write() as connection:
+                    connection.execute(meta.insert().values(name="key", value=fingerprint))
+                known = fingerprint
+            except IntegrityError:  # a replica that started at the same moment has just stored its key
+                with self.read() as connection:
+                    known = connection.execute(query).scalar()
+        if known != fingerprint:
+            raise StoreError(
+                "bridge.key is not the key of this database: restore the right one from your backup. Without it, "
+                "the signing keys and Plex tokens in the database are lost: begin with a new database"
+            )
 
     def close(self) -> None:
         """Close all connections."""
