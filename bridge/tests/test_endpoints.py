@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from authlib.oidc.discovery import OpenIDProviderMetadata
@@ -58,6 +59,7 @@ async def test_keys_rotate_with_an_overlap(tested: BridgeUnderTest, browser: Bro
         ("resource=acct:tom@example.org&rel=http://openid.net/specs/connect/1.0/issuer", 200, 1),
         ("resource=acct:tom@example.org", 200, 1),
         ("resource=https://auth.example.test/tom", 200, 1),
+        ("resource=http://localhost:8180", 200, 1),
         ("resource=acct:tom@example.org&rel=other", 200, 0),
         ("", 400, None),
         ("resource=tom", 400, None),
@@ -95,6 +97,9 @@ async def test_userinfo(tested: BridgeUnderTest, browser: Browser, films: Applic
                 "/userinfo", content="&".join([f"access_token={token}"] * body), headers=headers | form
             )
             assert (400, "invalid_request") == (answer.status_code, answer.json()["error"])
+        for status, content in ((400, "access_token=%FF"), (413, "x" * 70_000)):
+            answer = await http.post("/userinfo", content=content, headers=form)
+            assert (status, "invalid_request") == (answer.status_code, answer.json()["error"])
         assert 401 == (await http.get(f"/userinfo?access_token={token}")).status_code
     tested.advance(601)
     assert 401 == (await films.userinfo(token)).status_code
@@ -191,20 +196,35 @@ async def test_both_ways_to_authenticate(tested: BridgeUnderTest, browser: Brows
 async def test_pages_of_public_applications_may_call(tested: BridgeUnderTest) -> None:
     """CORS: a public application's origin may read; an application with a secret has no page that should."""
     async with tested.http() as http:
-        for path in ("/.well-known/openid-configuration", "/jwks", "/token", "/userinfo"):
+        for path in ("/.well-known/openid-configuration", "/jwks", "/token", "/userinfo", "/revoke"):
             for origin, is_allowed in ((PHONE_ORIGIN, True), ("https://films.example.test", False), ("null", False)):
-                for method in ("OPTIONS", "GET" if path != "/token" else "POST"):
+                for method in ("OPTIONS", "GET" if path not in {"/token", "/revoke"} else "POST"):
                     answer = await http.request(method, path, headers={"Origin": origin})
                     assert is_allowed == (answer.headers.get("access-control-allow-origin") == origin), (path, method)
                     assert "Origin" in answer.headers["vary"]
+        data = {"client_id": "phone", "token": "unknown"}
+        revoked = await http.post("/revoke", data=data, headers={"Origin": PHONE_ORIGIN})
+        assert (200, PHONE_ORIGIN) == (revoked.status_code, revoked.headers.get("access-control-allow-origin"))
+        refused = await http.get("/userinfo", headers={"Origin": PHONE_ORIGIN})
+        assert "WWW-Authenticate" == refused.headers["access-control-expose-headers"]
+
+
+async def test_an_origin_is_compared_as_browsers_write_it(make_bridge: Callable[..., BridgeUnderTest]) -> None:
+    """CORS: capitals and https's own port in a redirect address do not keep its page from calling."""
+    tested = make_bridge(**{PHONE: PHONE.replace("phone.example.test", "Phone.example.test:443")})
+    async with tested.http() as http:
+        answer = await http.get("/jwks", headers={"Origin": PHONE_ORIGIN})
+        assert PHONE_ORIGIN == answer.headers["access-control-allow-origin"]
 
 
 async def test_authorization_requests_may_be_posted(tested: BridgeUnderTest, browser: Browser) -> None:
     """The authorization endpoint takes forms, as OpenID Connect requires."""
     form = {"client_id": "films", "redirect_uri": FILMS, "response_type": "code", "scope": "openid what-is-this"}
-    page = await browser.http.post("/authorize", data=form)
+    page = await browser.follow(await browser.http.post("/authorize", data=form))
     assert "Continue to Plex" in page.text
     assert BOOKS not in page.text + PHONE
+    page = await browser.http.post("/authorize", data=form | {"claims": "x" * 4000})  # too long for an address
+    assert "Continue to Plex" in page.text
 
 
 async def test_without_the_database_nothing_is_answered(
@@ -218,11 +238,12 @@ async def test_without_the_database_nothing_is_answered(
             for table in ("access_tokens", "refresh_tokens", "codes", "sessions", "signing_keys"):
                 connection.execute(text(f"ALTER TABLE {table} RENAME TO {table}_away"))
         for path in ("/userinfo", "/jwks"):
-            answer = await http.get(path, headers={"Authorization": f"Bearer {token}"})
-            assert (503, "temporarily_unavailable", "5") == (
+            answer = await http.get(path, headers={"Authorization": f"Bearer {token}", "Origin": PHONE_ORIGIN})
+            assert (503, "temporarily_unavailable", "5", PHONE_ORIGIN) == (
                 answer.status_code,
                 answer.json()["error"],
                 answer.headers["retry-after"],
+                answer.headers["access-control-allow-origin"],
             )
         form = {"grant_type": "authorization_code", "code": "x"}
         assert 503 == (await http.post("/token", data=form, headers=basic("films", SECRET))).status_code

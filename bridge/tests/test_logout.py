@@ -49,6 +49,41 @@ async def test_without_proof_the_person_is_asked(tested: BridgeUnderTest, browse
     assert await is_signed_in(other)
 
 
+async def test_a_form_of_another_site_ends_nothing(
+    tested: BridgeUnderTest, browser: Browser, films: Application
+) -> None:
+    """A logout request by POST comes without the session's cookie (`SameSite=Lax`): it is repeated as GET, and asks."""
+    await browser.sign_in(films.make_url())
+    async with tested.http() as without_cookies:
+        form = {"client_id": "films", "post_logout_redirect_uri": SIGNED_OUT, "form_token": "x", "state": "s 1"}
+        answer = await without_cookies.post("/logout", data=form)
+    assert 303 == answer.status_code
+    assert "set-cookie" not in answer.headers
+    page = await browser.get(answer.headers["location"])
+    assert "Sign out?" in page.text
+    assert await is_signed_in(browser)
+    answer = await browser.submit(find_form(page, "/logout"))
+    assert f"{SIGNED_OUT}?state=s+1" == answer.headers["location"]
+    assert not await is_signed_in(browser)
+
+
+async def test_a_wrong_return_address_is_told(tested: BridgeUnderTest, browser: Browser, films: Application) -> None:
+    """The person is signed out and reads why nothing leads back, and what the administrator can do."""
+    for name, wrong, text in (
+        ("films", f"{SIGNED_OUT}?x=1", "Films asked to send you back to an address that is not registered for it."),
+        ("", SIGNED_OUT, "did not say which one it is"),
+    ):
+        tokens = await films.redeem(await browser.sign_in(films.make_url()))
+        hint = {"id_token_hint": tokens["id_token"]} if name else {}
+        answer = await browser.get("/logout", params={"post_logout_redirect_uri": wrong, **hint})
+        if not name:
+            answer = await browser.submit(find_form(answer, "/logout"))
+        assert 400 == answer.status_code
+        assert "You are signed out" in answer.text
+        assert text in answer.text
+        assert not await is_signed_in(browser)
+
+
 async def test_invalid_logout_requests(tested: BridgeUnderTest, browser: Browser, films: Application) -> None:
     """A forged hint, or one of another application, ends nothing and redirects nowhere."""
     tokens = await films.redeem(await browser.sign_in(films.make_url()))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
@@ -109,7 +109,7 @@ class Scene:
         self.log = self.stack.enter_context(program)
 
     def open(self, path: str) -> None:
-        self.page.goto(self.url + path)
+        self.page.goto(path if "://" in path else self.url + path)
 
     def read(self, path: str | None = None) -> dict[str, Any]:
         """Return the JSON that the tab shows, after opening a page of the party."""
@@ -190,6 +190,31 @@ def make(environment: Callable[..., list[str]], party: str, *tools: str, **optio
     except Environments.CannotSetUp as error:
         give_up(f"{party}: {error}")
         raise
+
+
+def test_forms_of_another_site(scene: Scene) -> None:
+    """Another site's form, which comes without the session's cookie, is answered all the same, and ends nothing."""
+    echo = Echo()
+    scene.stack.enter_context(echo.run())
+    scene.url = echo.url
+    scene.serve_bridge()
+    fields = {"client_id": "party", "redirect_uri": f"{echo.url}/callback", "response_type": "code", "scope": "openid"}
+
+    def submit(path: str, **values: str) -> None:
+        scene.open("/")
+        inputs = "".join(f'<input name="{name}" value="{value}">' for name, value in values.items())
+        scene.page.set_content(
+            f'<form method="post" action="{scene.front.url}{path}">{inputs}<button>Go</button></form>'
+        )
+        scene.press("Go")
+
+    scene.sign_in(f"{scene.front.url}/authorize?{urlencode(fields)}", ends_at="/callback*")
+    submit("/authorize", **fields, prompt="none")
+    scene.page.wait_for_url(f"{echo.url}/callback*")
+    assert "?code=" in scene.page.url
+    submit("/logout", client_id="party", post_logout_redirect_uri=f"{echo.url}/signed-out")
+    scene.page.get_by_role("heading", name="Sign out?").wait_for()
+    assert scene.is_signed_in_at_bridge()
 
 
 def test_authlib(scene: Scene) -> None:

@@ -130,9 +130,11 @@ def create_app(bridge: Bridge, *, with_background: bool = True) -> Starlette:
             SQLAlchemyError: _answer_unavailable,
             Overloaded: _answer_unavailable,
             BadBody: _answer_bad_body,
+            405: _answer_wrong_method,
             Exception: _answer_failure,
         },
     )
+    app.router.redirect_slashes = False  # its redirects take scheme and host from the request
     app.state.bridge = bridge
     app.add_middleware(endpoints.RecentUserinfo, bridge=bridge)
     app.add_middleware(RequestLog, bridge=bridge)
@@ -198,6 +200,13 @@ def _answer_unavailable(request: Request, error: Exception) -> Response:
     return _answer_error(request, 503, "Not available", "temporarily_unavailable")
 
 
+def _answer_wrong_method(request: Request, _error: Exception) -> Response:
+    """Name the methods of all routes of this address; Starlette knows those of the first one only."""
+    routes = [route for route in ROUTES if route.matches(request.scope)[0] is not Match.NONE]
+    methods = {method for route in routes for method in route.methods or ()}
+    return PlainTextResponse("Method Not Allowed", 405, {"Allow": ", ".join(sorted(methods))})
+
+
 def _answer_bad_body(request: Request, error: Exception) -> Response:
     status = error.status if isinstance(error, BadBody) else 400
     return _answer_error(request, status, "This request cannot be read", "invalid_request")
@@ -211,10 +220,9 @@ def _answer_failure(request: Request, error: Exception) -> Response:
 def _answer_error(request: Request, status: int, title: str, code: str) -> Response:
     headers = {"Cache-Control": "no-store"} | ({"Retry-After": "5"} if status == 503 else {})
     if request.url.path in {"/token", "/userinfo", "/revoke", "/jwks"}:
-        from starlette.responses import JSONResponse
-
-        return JSONResponse({"error": code}, status, headers)
-    response = get_bridge(request).pages.render_message(title, ["Try again in a moment."], status=status)
+        return endpoints.answer_error(request, status, code, headers)
+    text = "Try again in a moment." if status >= 500 else "Begin again in the application."
+    response = get_bridge(request).pages.render_message(title, [text], status=status)
     response.headers.update(headers)
     return response
 

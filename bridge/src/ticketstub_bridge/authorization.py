@@ -6,6 +6,7 @@ go to the application, with its state and this bridge's issuer (RFC 9207).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -22,6 +23,9 @@ _REFUSED_PARAMETERS = {
     "request_uri": "request_uri_not_supported",
     "registration": "registration_not_supported",
 }
+
+
+_has_controls = re.compile(r"[\x00-\x1f\x7f]").search
 
 
 class UnknownApplication(Exception):
@@ -154,8 +158,11 @@ def _find_faults(parameters: Parameters) -> Iterator[tuple[str, str]]:
         yield "invalid_request", "The response_mode must be query."
     if "openid" not in values.get("scope", "").split():
         yield "invalid_scope", "The scope must contain openid."
+    for name in ("state", "nonce"):
+        if _has_controls(values.get(name, "")):  # forms would not keep line breaks as they are
+            yield "invalid_request", f"The {name} must not contain control characters."
     max_age = values.get("max_age", "0")
-    if not (max_age.isascii() and max_age.isdecimal() and len(max_age) < 10):
+    if not (max_age.isascii() and max_age.isdecimal() and len(max_age) < 20):
         yield "invalid_request", "The max_age must be a whole number."
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -82,7 +81,7 @@ async def show_webfinger(request: Request) -> Response:
     """Say that this bridge is the issuer for a person or address (RFC 7033)."""
     bridge, query = get_bridge(request), request.query_params
     resource = query.get("resource", "")
-    if not re.fullmatch(r"(acct:[^\s@]{1,100}@|https://)[A-Za-z0-9.\-:\[\]]{1,253}(/\S{0,500})?", resource):
+    if not re.fullmatch(r"(acct:[^\s@]{1,100}@|https?://)[A-Za-z0-9.\-:\[\]]{1,253}(/\S{0,500})?", resource):
         return JSONResponse({"error": "invalid_request"}, 400, {"Access-Control-Allow-Origin": "*"})
     relations = query.getlist("rel")
     is_wanted = not relations or ISSUER_RELATION in relations
@@ -118,7 +117,9 @@ async def revoke_token(request: Request) -> Response:
         return parameters
     provider_request = ProviderRequest("POST", parameters, request.headers)
     reply = await bridge.run(bridge.provider.answer_revocation, provider_request)
-    return Response(None, 200, _NO_STORE) if reply.status == 200 else _respond_reply(request, reply)
+    if reply.status == 200:
+        return Response(None, 200, _NO_STORE | _make_cors_headers(request))
+    return _respond_reply(request, reply)
 
 
 async def _read_client_form(request: Request) -> Mapping[str, str] | Response:
@@ -130,7 +131,8 @@ async def _read_client_form(request: Request) -> Mapping[str, str] | Response:
     if form.repeated:
         body = {"error": "invalid_request", "error_description": "A parameter occurs more than once."}
         return _respond_reply(request, Reply(400, body))
-    if "authorization" in request.headers and "client_secret" in form.values:
+    headers = request.headers.getlist("authorization")
+    if len(headers) > 1 or (headers and "client_secret" in form.values):
         body = {"error": "invalid_request", "error_description": "The client authenticates in two ways."}
         return _respond_reply(request, Reply(400, body))
     return form.values
@@ -186,8 +188,13 @@ async def _find_bearer_token(request: Request) -> str | Response:
     match = _BEARER(header)
     form = None
     if request.method == "POST":
-        with suppress(BadBody):  # no form, so no token in it
+        try:
             form = await read_form(request)
+        except BadBody as error:
+            if error.status != 415:  # that is no form, so no token in it
+                return _challenge(request, error.status, "invalid_request")
+    if len(request.headers.getlist("authorization")) > 1:
+        return _challenge(request, 400, "invalid_request")
     if form is None or "access_token" not in form.values:
         return (match[1] if match else "") if is_bearer else _challenge(request, 401, "")
     if is_bearer or "access_token" in form.repeated:
@@ -214,6 +221,11 @@ async def answer_preflight(request: Request) -> Response:
     return Response(None, 204, headers)
 
 
+def answer_error(request: Request, status: int, error: str, headers: Mapping[str, str]) -> Response:
+    """Answer an application with an error that is not about its request."""
+    return _respond_reply(request, Reply(status, {"error": error}, tuple(headers.items())))
+
+
 def _respond_reply(request: Request, reply: Reply) -> Response:
     headers = {**_NO_STORE, **dict(reply.headers), **_make_cors_headers(request)}
     return JSONResponse(dict(reply.body), reply.status, headers)
@@ -234,9 +246,13 @@ def _make_cors_headers(request: Request) -> dict[str, str]:
         for uri in client.redirect_uris
     )
     vary = {"Vary": "Origin"}
-    return vary | {"Access-Control-Allow-Origin": origin} if is_known and origin else vary
+    if origin is None or not is_known:
+        return vary
+    return vary | {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": "WWW-Authenticate"}
 
 
 def _get_origin(url: str) -> str | None:
+    """Return an address's origin as browsers write it: in lower case, without the scheme's own port."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}" if parts.scheme in {"http", "https"} else None
+    own_port = {"http": ":80", "https": ":443"}.get(parts.scheme)
+    return f"{parts.scheme}://{parts.netloc.lower().removesuffix(own_port)}" if own_port else None

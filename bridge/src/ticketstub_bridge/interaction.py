@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from ticketstub_bridge.authorization import (
     Authorization,
@@ -32,29 +32,37 @@ from ticketstub_bridge.requests import (
     get_browser_label,
     get_session,
     is_own_form,
+    needs_cookies,
     read_form,
     read_query,
+    redirect,
     set_cookie,
 )
 from ticketstub_bridge.sealing import make_identifier
 from ticketstub_bridge.storage import Person, Session
+
+_MAX_URL = 4000  # proxies take at least this much
 
 
 async def authorize(request: Request) -> Response:
     """Answer an authorization request: with a code, a page, or an error for the application."""
     bridge = get_bridge(request)
     parameters = await read_form(request) if request.method == "POST" else read_query(request)
+    if needs_cookies(request) and not parameters.repeated:
+        url = f"/authorize?{urlencode(parameters.values)}"
+        if len(url) <= _MAX_URL:
+            return redirect(url)
     session = await get_session(request)
     try:
         authorization = await bridge.run(check_authorization, bridge, parameters, session)
     except UnknownApplication as error:
         return bridge.pages.render_message("Unknown application", [error.text], status=400)
     except AuthorizationError as error:
-        return _redirect(error.url)
+        return redirect(error.url)
     if session is not None and not authorization.is_expected(session):
         session = None
     if "none" in authorization.prompt:
-        return _redirect(await bridge.run(_answer_silently, bridge, authorization, session))
+        return redirect(await bridge.run(_answer_silently, bridge, authorization, session))
     if session is None or authorization.needs_sign_in(session):
         return _show_sign_in(request, authorization, session)
     return await _proceed(request, authorization, session)
@@ -100,12 +108,12 @@ async def _proceed(request: Request, authorization: Authorization, session: Sess
     if not authorization.is_allowed(bridge, session):
         return _show_not_allowed(request, authorization, session.person.name)
     if not await bridge.run(_needs_consent, bridge, authorization, session):
-        return _redirect(await bridge.run(issue_code, bridge, authorization, session))
+        return redirect(await bridge.run(issue_code, bridge, authorization, session))
     browser, is_new = get_browser(request)
     transaction_id = await bridge.run(
         bridge.store.transactions.begin_consent, browser, authorization.parameters, session.sid
     )
-    response = _redirect(f"/continue?{urlencode({'transaction': transaction_id})}")
+    response = redirect(f"/continue?{urlencode({'transaction': transaction_id})}")
     if is_new:
         set_cookie(bridge, response, "browser", browser)
     return response
@@ -143,7 +151,7 @@ async def begin_sign_in(request: Request) -> Response:
         except UnknownApplication as error:
             return bridge.pages.render_message("Unknown application", [error.text], status=400)
         except AuthorizationError as error:
-            return _redirect(error.url)
+            return redirect(error.url)
         product = f"{authorization.client.name} at {bridge.config.host}"
     transaction_id = make_identifier()
     try:
@@ -151,7 +159,7 @@ async def begin_sign_in(request: Request) -> Response:
     except PlexUnavailable:
         return _show_plex_unavailable(bridge)
     await bridge.run(bridge.store.transactions.begin, transaction_id, browser, values, pending)
-    return _redirect(url)
+    return redirect(url)
 
 
 def _as_parameters(values: Mapping[str, str]) -> Parameters:
@@ -223,7 +231,7 @@ async def _welcome(
         return bridge.pages.render_message("This sign-in is over", ["Begin again in the application."], status=400)
     bridge.metrics.sign_ins.labels("signed_in").inc()
     log("signed_in", sub=person.sub, client=authorization.client.id if authorization else None)
-    response = _redirect(f"/continue?{urlencode({'transaction': transaction_id})}" if authorization else "/account")
+    response = redirect(f"/continue?{urlencode({'transaction': transaction_id})}" if authorization else "/account")
     set_cookie(bridge, response, "session", secret, bridge.config.lifetimes.session_max)
     return response
 
@@ -254,7 +262,7 @@ async def continue_sign_in(request: Request) -> Response:
     if session is None or authorization is None:
         return _show_over(bridge)
     if not authorization.is_expected(session):
-        return _redirect(authorization.make_error("login_required", "Somebody else has signed in."))
+        return redirect(authorization.make_error("login_required", "Somebody else has signed in."))
     if not authorization.is_allowed(bridge, session):
         return _show_not_allowed(request, authorization, session.person.name)
     if await bridge.run(_needs_consent, bridge, authorization, session):
@@ -272,7 +280,7 @@ async def continue_sign_in(request: Request) -> Response:
         )
     if not await bridge.run(bridge.store.transactions.finish, transaction_id, browser):
         return _show_over(bridge)
-    return _redirect(await bridge.run(issue_code, bridge, authorization, session))
+    return redirect(await bridge.run(issue_code, bridge, authorization, session))
 
 
 async def decide_consent(request: Request) -> Response:
@@ -287,12 +295,12 @@ async def decide_consent(request: Request) -> Response:
     if authorization is None or not await bridge.run(bridge.store.transactions.finish, transaction_id, browser):
         return _show_over(bridge)
     if form.get("decision") != "allow":
-        return _redirect(authorization.make_error("access_denied", "The person refused."))
+        return redirect(authorization.make_error("access_denied", "The person refused."))
     if not authorization.is_allowed(bridge, session):
         return _show_not_allowed(request, authorization, session.person.name)
     sub, client_id = session.person.sub, authorization.client.id
     await bridge.run(bridge.store.consents.give, sub, client_id, frozenset(authorization.scope.split()))
-    return _redirect(await bridge.run(issue_code, bridge, authorization, session))
+    return redirect(await bridge.run(issue_code, bridge, authorization, session))
 
 
 async def show_account(request: Request) -> Response:
@@ -340,8 +348,8 @@ async def end_own_sessions(request: Request) -> Response:
         if (sid := form.get("sid", "")) in own:
             await bridge.run(end_session, bridge, sid)
         if sid != session.sid:
-            return _redirect("/account")
-    return bridge.pages.render("signed_out.html", return_url=None)
+            return redirect("/account")
+    return bridge.pages.render("signed_out.html", return_url=None, problem=None)
 
 
 def _refuse_form(bridge: Bridge) -> Response:
@@ -364,9 +372,3 @@ def _show_plex_unavailable(bridge: Bridge) -> Response:
     return bridge.pages.render_message(
         "Plex does not answer", ["Nobody can sign in until Plex answers again. Try again in a minute."], status=503
     )
-
-
-def _redirect(url: str) -> RedirectResponse:
-    response = RedirectResponse("/", 303, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
-    response.headers["location"] = url  # as it is: Starlette would quote it anew
-    return response

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from ticketstub_bridge.config import Client
 from ticketstub_bridge.core import Bridge
@@ -22,8 +23,10 @@ from ticketstub_bridge.requests import (
     get_cookie_name,
     get_session,
     is_own_form,
+    needs_cookies,
     read_form,
     read_query,
+    redirect,
     set_cookie,
 )
 from ticketstub_bridge.sealing import make_identifier
@@ -57,6 +60,10 @@ async def log_out(request: Request) -> Response:
     values, (browser, is_new) = parameters.values, get_browser(request)
     claims = await bridge.run(bridge.keys.verify, values["id_token_hint"]) if "id_token_hint" in values else None
     is_valid, client = _find_client(bridge, values, claims)
+    if needs_cookies(request) and claims is None and "id_token_hint" not in values and not parameters.repeated:
+        # Without its cookie nobody knows whether there is a session to ask about.
+        query = urlencode({name: value for name, value in values.items() if name != "form_token"})
+        return redirect(f"/logout?{query}")
     if parameters.repeated or ("id_token_hint" in values and claims is None) or not is_valid:
         return bridge.pages.render_message(
             "Not signed out",
@@ -83,8 +90,15 @@ async def log_out(request: Request) -> Response:
         await bridge.run(end_session, bridge, session.sid)
     elif claims is not None and isinstance(sid := claims.get("sid"), str):
         await bridge.run(end_session, bridge, sid)  # another browser's, which the application proves to be in
-    response = _show_signed_out(bridge, return_url)
-    response.delete_cookie(get_cookie_name(bridge, "session"), path="/", secure=bridge.config.is_https, httponly=True)
+    if return_url is not None:
+        response: Response = redirect(return_url)
+    else:
+        problem = _describe_problem(client) if "post_logout_redirect_uri" in values else None
+        status = 400 if problem else 200
+        response = bridge.pages.render("signed_out.html", status=status, return_url=None, problem=problem)
+    cookie = get_cookie_name(bridge, "session")
+    if cookie in request.cookies:
+        response.delete_cookie(cookie, path="/", secure=bridge.config.is_https, httponly=True)
     return response
 
 
@@ -104,12 +118,14 @@ def _find_return_url(client: Client | None, values: dict[str, str]) -> str | Non
     return append_parameters(url, {"state": values["state"]}) if "state" in values else url
 
 
-def _show_signed_out(bridge: Bridge, return_url: str | None) -> Response:
-    if return_url is None:
-        return bridge.pages.render("signed_out.html", return_url=None)
-    response = RedirectResponse("/", 303, headers={"Cache-Control": "no-store"})
-    response.headers["location"] = return_url  # as it is registered
-    return response
+def _describe_problem(client: Client | None) -> str:
+    """Say why nobody is sent to the address that a logout request names."""
+    if client is None:
+        return "The application that asked for this did not say which one it is, so nothing leads back to it."
+    return (
+        f"{client.name} asked to send you back to an address that is not registered for it. Its administrator can "
+        "add the exact address to post_logout_redirect_uris in bridge.toml."
+    )
 
 
 async def deliver_logouts(bridge: Bridge) -> int:

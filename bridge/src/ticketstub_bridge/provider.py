@@ -14,12 +14,19 @@ parameters appended, where Authlib would write them anew (and spoil `app.example
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidGrantError, InvalidRequestError, OAuth2Request
+from authlib.oauth2.rfc6749 import (
+    AuthorizationServer,
+    InvalidClientError,
+    InvalidGrantError,
+    InvalidRequestError,
+    OAuth2Request,
+)
 from authlib.oauth2.rfc6749.errors import OAuth2Error
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, RefreshTokenGrant
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
@@ -37,7 +44,7 @@ from ticketstub_bridge.sealing import make_secret
 from ticketstub_bridge.storage import Code, Grant, IssuedTokens, Person, RefreshToken, Session, Store
 
 _GRANT_MARGIN = 86400.0  # a grant is kept this much longer than its tokens, to notice reuse
-_INVALID_CLIENT = {"error": "invalid_client", "error_description": "The credentials cannot be read."}
+_IS_S256_CHALLENGE = re.compile(r"[A-Za-z0-9\-_]{43}").fullmatch
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -112,10 +119,7 @@ class Provider(AuthorizationServer):
         return self._answer(lambda: self.create_endpoint_response("revocation", request))
 
     def _answer(self, handle: Any) -> Reply:  # noqa: ANN401  # a function of Authlib's
-        try:
-            reply = handle()
-        except UnicodeDecodeError:  # credentials that are not text; Authlib lets that pass
-            reply = self.handle_response(401, _INVALID_CLIENT, [])
+        reply = handle()
         assert isinstance(reply, Reply)  # noqa: S101  # what `handle_response` made
         return reply
 
@@ -153,9 +157,12 @@ class Provider(AuthorizationServer):
     ) -> RegisteredClient:
         """Authenticate an application, by the header alone if there is one (RFC 6749, 2.3)."""
         is_basic = "Authorization" in (request.headers or {})
-        client: RegisteredClient = super().authenticate_client(
-            request, ["client_secret_basic"] if is_basic else methods, endpoint
-        )
+        try:
+            client: RegisteredClient = super().authenticate_client(
+                request, ["client_secret_basic"] if is_basic else methods, endpoint
+            )
+        except ValueError:  # a header without credentials, or ones that are not text; Authlib lets that pass
+            raise InvalidClientError(description="The credentials cannot be read.") from None
         if request.payload.client_id not in {None, client.client_id}:
             raise InvalidRequestError("The client_id is not that of the Authorization header.")
         return client
@@ -294,6 +301,8 @@ class _OnlyS256(CodeChallenge):
         data = grant.request.payload.data
         if data.get("code_challenge") and data.get("code_challenge_method") != "S256":
             raise InvalidRequestError("The code_challenge_method must be S256.")
+        if data.get("code_challenge") and not _IS_S256_CHALLENGE(data["code_challenge"]):
+            raise InvalidRequestError("The code_challenge is not one of S256.")
         if not data.get("code_challenge") and grant.request.client.is_public:
             raise InvalidRequestError("A code_challenge is required (S256).")
 

@@ -13,7 +13,7 @@ from typing import cast
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from ticketstub_bridge.core import Bridge
 from ticketstub_bridge.people import may_come_in
@@ -63,7 +63,7 @@ def read_query(request: Request) -> Parameters:
     """Return the parameters of the URL.
 
     Raises:
-        BadBody: there are too many.
+        BadBody: there are too many, or they are not text.
     """
     return _parse(request.scope["query_string"])
 
@@ -87,9 +87,12 @@ async def read_form(request: Request) -> Parameters:
 def _parse(content: bytes) -> Parameters:
     try:
         text = content.decode("ascii")
-        return Parameters(parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS))
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
     except ValueError:
         raise BadBody(400) from None
+    if any("\0" in value for pair in pairs for value in pair):  # PostgreSQL has no such text
+        raise BadBody(400)
+    return Parameters(pairs)
 
 
 def get_cookie_name(bridge: Bridge, name: str) -> str:
@@ -116,6 +119,13 @@ def set_cookie(bridge: Bridge, response: Response, name: str, value: str, max_ag
     )
 
 
+def redirect(url: str) -> RedirectResponse:
+    """Send the browser to another address, and keep this one to itself."""
+    response = RedirectResponse("/", 303, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+    response.headers["location"] = url  # as it is: Starlette would quote it anew
+    return response
+
+
 async def get_session(request: Request) -> Session | None:
     """Return the session of this browser, if it still counts and its person may still come in."""
     bridge = get_bridge(request)
@@ -126,6 +136,14 @@ async def get_session(request: Request) -> Session | None:
     if session is None or not may_come_in(bridge.config, session.person.account_id, session.person.roles):
         return None
     return session
+
+
+def needs_cookies(request: Request) -> bool:
+    """Return whether a form came without the session's cookie, as all forms of other sites do (`SameSite=Lax`).
+
+    If it is repeated as a GET, browsers send the cookie.
+    """
+    return request.method == "POST" and get_cookie_name(get_bridge(request), "session") not in request.cookies
 
 
 def is_own_form(request: Request, form: Mapping[str, str], browser: str, purpose: str) -> bool:
