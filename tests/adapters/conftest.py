@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
@@ -149,7 +150,8 @@ def record() -> Iterator[Callable[[Answer], Recorder]]:
 
         def start(answer: Answer) -> Recorder:
             def behave(server: Server, sock: Any) -> None:
-                sock.settimeout(0.3)  # of https, which it does not speak
+                if sock.recv(1, socket.MSG_PEEK) == b"\x16":
+                    return  # https, which it does not speak
                 while request := server.read(sock):
                     sock.sendall(answer(*head_of(request)))
 

@@ -435,15 +435,22 @@ def test_it_is_said_which_answer_a_silent_pipe_is_waited_for(
 ) -> None:
     """A line that arrives at once is read in silence; else standard error says what is waited for."""
     reading, writing = pipe
-    monkeypatch.setattr(prompts, "NOTICE_DELAY", 0.2)
+    monkeypatch.setattr(prompts, "NOTICE_DELAY", 60.0)
     with os.fdopen(reading, encoding="utf-8", closefd=False) as stream:
         monkeypatch.setattr(sys, "stdin", stream)
         os.write(writing, b"tom\n")
         assert "tom" == prompts.read_required("User name or e-mail: ", "login")
         assert "" == capsys.readouterr().err
-        threading.Timer(0.8, os.write, (writing, b"rainy\n")).start()
+        notices: list[str] = []
+
+        def answer(notice: str) -> None:
+            notices.append(notice)
+            os.write(writing, b"rainy\n")
+
+        monkeypatch.setattr(prompts, "NOTICE_DELAY", 0.0)
+        monkeypatch.setattr(sys.stderr, "write", answer)
         assert "rainy" == prompts.read_required("Password: ", "password", hidden=True)
-    assert "Waiting for a line on standard input: Password (Ctrl-C to cancel) ...\n" == capsys.readouterr().err
+    assert ["Waiting for a line on standard input: Password (Ctrl-C to cancel) ...\n"] == notices
 
 
 def test_an_open_silent_pipe_hangs_nothing(pipe: tuple[int, int], capsys: pytest.CaptureFixture[str]) -> None:

@@ -100,8 +100,8 @@ def test_time_is_bounded(make: Make, behave: Any) -> None:
         client = make(plex_tv=server.url)
         begun = time.monotonic()
         with pytest.raises(TimedOut):
-            client.ping(timeout=0.3)
-        assert 0.25 < time.monotonic() - begun < 30
+            client.ping(timeout=0.1)
+        assert 0.08 < time.monotonic() - begun < 30
 
 
 def test_deadline_over_several_calls(make: Make, serve: Serve) -> None:
@@ -109,7 +109,7 @@ def test_deadline_over_several_calls(make: Make, serve: Serve) -> None:
     server = start(serve, "/api/v2/ping", reply(sample("ping.json")))
     client = make(plex_tv=server.url)
     client.ping(deadline=time.monotonic() + 60.0)
-    deadline = time.monotonic() + 0.2
+    deadline = time.monotonic() + 0.1
     with Server(silent) as other, pytest.raises(TimedOut):
         client.ping(deadline=deadline, base_url=other.url, token=TOKEN)
     assert deadline - 0.05 < time.monotonic()

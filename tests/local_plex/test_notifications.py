@@ -36,6 +36,12 @@ SOON = 30.0
 PLAYING = [{"sessionKey": "29", "ratingKey": "144504", "viewOffset": 154000, "state": "playing"}]
 
 
+@pytest.fixture
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check the tokens of open WebSockets at once: how often that is has its own test, with a sleep passed in."""
+    monkeypatch.setattr(notifications, "CHECK_SECONDS", 0.01)
+
+
 @contextmanager
 def listening(url: str, token: str | None = MIRA, query: str = "", **headers: str) -> Generator[ClientConnection]:
     """Open the WebSocket, with the token in the header."""
@@ -180,6 +186,7 @@ def test_what_a_client_says_is_ignored(fresh: LocalPlexController) -> None:
         assert "playing" == received(opened)["type"]
 
 
+@pytest.mark.usefixtures("_soon")
 @pytest.mark.parametrize("way", ["revoke", "expire", "sign out", "share", "time"])
 def test_the_end_of_its_token_ends_it(fresh: LocalPlexController, way: str) -> None:
     """A WebSocket whose token has ended, by whatever way, is closed with 1008; another one stays open."""

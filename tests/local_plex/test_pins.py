@@ -332,6 +332,7 @@ def pipelined(url: str, ids: list[int]) -> Iterator[tuple[bytes, bytes]]:
                 yield status, answers.read(int(length.partition(b":")[2]))
 
 
+@pytest.mark.long
 def test_ten_thousand_random_ids(plex: LocalPlexController) -> None:
     """S11: 10,000 random ids, in windows of 16 on one connection, are all 404 with code 1020 while PINs exist."""
     made = {create(plex.url)["id"] for _ in range(20)}
