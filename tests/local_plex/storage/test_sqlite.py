@@ -199,6 +199,43 @@ async def test_a_lock_elsewhere_is_unavailable(opening, path, monkeypatch, keys)
     assert not await store.revoke_token(b"x", NOW)
 
 
+async def test_a_row_that_a_commit_overtakes_is_not_kept(opening, keys, passwords, monkeypatch):
+    """S6: a token that is revoked while its row is read may count once more, but not after that."""
+    store = opening()
+    await seed(store, World.demo(), keys, passwords.hash_or_remember, NOW)
+    digest, read = keys.digest(TOKEN), store._reader.fetch_one
+
+    def read_and_revoke(statement, *values):
+        row = read(statement, *values)
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(asyncio.run, store.revoke_token(digest, NOW)).result(60)
+        return row
+
+    monkeypatch.setattr(store._reader, "fetch_one", read_and_revoke)
+    assert await store.find_token(digest, NOW)
+    monkeypatch.undo()
+    assert await store.find_token(digest, NOW) is None
+
+
+async def test_a_row_that_is_read_before_a_commit_is_not_kept(opening, keys, passwords):
+    """S6: a token that is used while its revocation waits for its commit is refused once that is acknowledged."""
+    store = opening()
+    await seed(store, World.demo(), keys, passwords.hash_or_remember, NOW)
+    digest, revoked, hold = keys.digest(TOKEN), threading.Event(), threading.Event()
+
+    def revoke(transaction):
+        transaction.execute("UPDATE token SET revoked_at = ?2 WHERE digest = ?1", digest, NOW)
+        revoked.set()
+        assert hold.wait(60)
+
+    writing = asyncio.create_task(store.run_in_transaction(revoke))
+    assert await asyncio.to_thread(revoked.wait, 60)
+    assert [True, True] == [await store.find_token(digest, NOW) is not None for _ in range(2)]
+    hold.set()
+    await writing
+    assert await store.find_token(digest, NOW) is None
+
+
 async def test_a_waiter_that_left_is_no_matter(opening, keys, passwords):
     """A sign-in whose client disconnects is stored or not, and the next one works."""
     store = opening()

@@ -73,7 +73,7 @@ def _database() -> Iterator[sqlite3.Connection]:
 def test_there_are_statements() -> None:
     """The statements are found, among them the token look-up of each request."""
     assert len(STATEMENTS) > 90
-    assert any(name.startswith("sqlite.find_token ") for name in STATEMENTS)
+    assert any(name.startswith("sqlite._select_token ") for name in STATEMENTS)
 
 
 @every("name", list(STATEMENTS))

@@ -122,6 +122,8 @@ class DirectWriter:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.commits = 0
+        """The number of transactions, including failed ones. When it rises, what was read before may be out of date."""
 
     async def run(self, job: Job[T]) -> T:
         """Run a job in its own transaction."""
@@ -129,6 +131,8 @@ class DirectWriter:
             (outcome,) = _commit_together(self._connection, [job])
         except sqlite3.Error as error:
             raise StoreUnavailable(f"the database cannot write: {error}") from error
+        finally:
+            self.commits += 1
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -144,6 +148,8 @@ class ThreadWriter:
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect = connect
         self._connection: sqlite3.Connection | None = connect()
+        self.commits = 0
+        """As for `DirectWriter`. It rises after the commit and before a write is acknowledged."""
         self._queue: queue.SimpleQueue[tuple[Job[Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run_jobs, name="ticketstub-writer", daemon=True)
         self._thread.start()
@@ -185,6 +191,8 @@ class ThreadWriter:
         except (sqlite3.Error, StoreError) as error:
             self._drop_connection()
             return [StoreUnavailable(f"the database cannot write: {error}") for _ in jobs]
+        finally:
+            self.commits += 1
 
     def _drop_connection(self) -> None:
         with contextlib.suppress(sqlite3.Error):

@@ -1,11 +1,13 @@
 """The store of a local Plex, on SQLite: the families of operations, and the reads that most requests need.
 
-Rule: one store serves one event loop. Statements are constant text with `?1` parameters. `database.py` runs them.
+Rule: one store serves one event loop. Statements are constant text with `?1` parameters. `database.py` runs them. The
+tokens in use are cached until the next commit, so the end of a token counts as soon as it is acknowledged. Expiry
+depends on the caller's time and is never cached.
 """
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 
 import msgspec
 
@@ -36,6 +38,8 @@ _SELECT_ACCOUNTS = """
     FROM account ORDER BY id LIMIT ?1
 """
 
+
+_MAX_CACHED_TOKENS = 4096
 
 _decode_sources = msgspec.json.Decoder(tuple[SourceRow, ...]).decode
 
@@ -75,19 +79,26 @@ class SqliteStore(Repository):
         self.pins = PinRepository(self._reader, self._writer)
         self.sessions = SessionRepository(self._reader, self._writer)
         self.shares = ShareRepository(self._reader, self._writer)
+        self._read_token = lru_cache(_MAX_CACHED_TOKENS)(self._select_token)
 
     async def find_token(self, digest: bytes, now: int) -> TokenRow | None:
         """Return a valid token with its account; `None` if it has expired or is revoked, or the account is disabled."""
+        row = self._read_token(digest, self._writer.commits)
+        return row if row and (row.expires_at is None or row.expires_at > now) else None
+
+    def _select_token(self, digest: bytes, _commits: int) -> TokenRow | None:
+        """Return a token that is not revoked, with its account; it may have expired.
+
+        `_commits` is part of the cache's key: a row that was cached before a commit is not found after it.
+        """
         row = self._reader.fetch_one(
             """
             SELECT t.kind, t.device_id, t.machine_identifier, t.expires_at,
                 a.id, a.record, a.password_hash, a.sealed_verification, a.email_only_auth, a.disabled_at
             FROM token AS t JOIN account AS a ON a.id = t.account_id
-            WHERE t.digest = ?1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > ?2)
-                AND a.disabled_at IS NULL
+            WHERE t.digest = ?1 AND t.revoked_at IS NULL AND a.disabled_at IS NULL
             """,
             digest,
-            now,
         )
         return (
             TokenRow(
