@@ -53,7 +53,6 @@ def explain_server_errors() -> Generator[None]:
     try:
         from logging import NullHandler, getLogger
 
-        from ticketstub.local_plex.control.http_api import KeyFileError
         from ticketstub.local_plex.http.server import ListenError, PortInUse
         from ticketstub.local_plex.storage.base import StoreConflict, StoreDamaged, StoreError
         from ticketstub.local_plex.storage.seal import InstanceKeysError
@@ -69,7 +68,7 @@ def explain_server_errors() -> Generator[None]:
             raise CommandError(f"the world does not fit the database: {error}", hint="--reset starts over") from None
         except StoreDamaged as error:
             raise CommandError(str(error), hint="restore a backup, or start over with --reset") from None
-        except (StoreError, InstanceKeysError, KeyFileError) as error:
+        except (StoreError, InstanceKeysError) as error:
             raise CommandError(str(error)) from None
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("ticketstub"):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ticketstub.cli import options, output
-from ticketstub.cli.errors import InvalidUsage
+from ticketstub.cli.errors import CommandError, InvalidUsage
 from ticketstub.cli.local_plex import create_controller, explain_server_errors, handle_signals, load_world
 from ticketstub.cli.options import CliCommand
 from ticketstub.cli.prompts import is_terminal
@@ -199,12 +199,17 @@ def _load_control_key(file: Path | None) -> Secret | None:
     """Return the key of the control API, from the file or else from the variable; `None` if there is neither.
 
     Raises:
-        KeyFileError: the key is invalid.
+        CommandError: the key is invalid.
     """
-    from ticketstub.local_plex.control.http_api import load_or_create_key, parse_key
-
     variable_key = os.environ.get(CONTROL_KEY_VARIABLE, "")
-    return load_or_create_key(file) if file else parse_key(variable_key, CONTROL_KEY_VARIABLE) if variable_key else None
+    if not file and not variable_key:
+        return None
+    from ticketstub.local_plex.control.http_api import KeyFileError, load_or_create_key, parse_key  # loaded when needed
+
+    try:
+        return load_or_create_key(file) if file else parse_key(variable_key, CONTROL_KEY_VARIABLE)
+    except KeyFileError as error:
+        raise CommandError(str(error)) from None
 
 
 def _run_until_stopped(plex: LocalPlex, on_ready: Callable[[], None], received_signals: Sequence[int]) -> None:
