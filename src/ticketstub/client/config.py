@@ -275,8 +275,23 @@ class PublishedKeyCache(dict[str, "tuple[PublishedKeys, float]"]):
     """The published keys of each issuer, and when they were fetched; shared by clients that share connections."""
 
 
+MAX_TOKENS = 256
+"""For how many tokens a client remembers servers, if they are not stored: it may serve many users."""
+
+
 class KnownServers(dict["Token | None", "tuple[KnownServer, ...]"]):
     """The media servers that a client without a stored sign-in has connected to, by its token."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = Lock()
+
+    def change(self, token: Token, change: Callable[[tuple[KnownServer, ...]], tuple[KnownServer, ...]]) -> None:
+        """Change what is remembered for a token; threads that do so at the same time lose nothing of each other's."""
+        with self._lock:
+            self[token] = change(self.pop(token, ()))
+            for oldest in list(self)[:-MAX_TOKENS]:
+                self.pop(oldest, None)
 
 
 class BackgroundJobs:

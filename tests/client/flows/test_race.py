@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from ipaddress import ip_address
 from typing import Any
 
@@ -31,9 +33,10 @@ from tests.client.flows.virtual_time import (
 )
 from tests.examples import examples
 from tests.tables import every
+from ticketstub.client.config import KnownServers
 from ticketstub.client.flows.request import send_call
 from ticketstub.client.network import is_never_dialled
-from ticketstub.credentials.store import Credential, MemoryStore
+from ticketstub.credentials.store import Credential, KnownServer, MemoryStore
 from ticketstub.dns import parse_ip
 from ticketstub.errors import (
     AmbiguousServer,
@@ -671,6 +674,75 @@ def make_loaded(store: MemoryStore) -> Any:
     credential = store.load("https://plex.tv")
     assert credential is not None
     return StoredSession(Race().context, store, credential, location="here")
+
+
+def test_programs_that_connect_at_the_same_time_remember_each_other() -> None:
+    """What two programs remember of one server, each on its own network, is stored together."""
+    store = MemoryStore()
+    make_session(Race(), store)
+    races = [Race(WHOLE, hosts={LOCAL: Host()}, token=make_loaded(store)) for _ in range(2)]
+    for number, race in enumerate(races):  # each has loaded what was stored before either connected
+        race.network_name = f"10.0.{number}.0/24"
+        race.connect()
+    credential = store.load("https://plex.tv")
+    assert credential
+    assert [{"10.0.0.0/24", "10.0.1.0/24"}] == [set(each.routes) for each in credential.servers]
+
+
+class ContestedStore(MemoryStore):
+    """A store in which others save just before each save."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.others: list[Any] = []
+
+    def save(self, credential: Credential, *, replacing: Credential | None) -> Credential | None:
+        if self.others:
+            self.others.pop()()
+        return super().save(credential, replacing=replacing)
+
+
+@every("is_same_program", [True, False])
+def test_threads_and_programs_that_connect_at_the_same_time_lose_no_server(is_same_program: bool) -> None:
+    """However many others save in between, the servers that each has connected to are stored and remembered."""
+    store = ContestedStore()
+    session = make_session(Race(), store)
+
+    def connect(number: int) -> None:
+        listed = attic(at(LOCAL, local=True), name=f"S{number}", client_identifier=f"id-{number}")
+        token = session if is_same_program else make_loaded(store)
+        _connect_unwatched(Race(listed, hosts={LOCAL: Host(identifier=f"id-{number}")}, token=token), f"S{number}")
+
+    store.others = [lambda number=number: connect(number) for number in range(12)]
+    connect(12)
+    stored = store.load("https://plex.tv")
+    assert stored
+    for credential in (stored, session.credential) if is_same_program else (stored,):
+        assert {f"id-{number}" for number in range(13)} == {
+            each.resource.client_identifier for each in credential.servers
+        }
+
+
+def test_threads_that_connect_without_a_store_lose_no_server() -> None:
+    """What threads of one client remember at the same moment is remembered together."""
+    known, token, begin = KnownServers(), Token(ACCOUNT), threading.Barrier(8)
+
+    def work(number: int) -> None:
+        server = KnownServer(resource=attic(client_identifier=f"id-{number}"), listed_at=0.0)
+
+        def change(servers: tuple[KnownServer, ...]) -> tuple[KnownServer, ...]:
+            time.sleep(0.001)  # others run
+            return (*servers, server)
+
+        begin.wait()
+        known.change(token, change)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 8 == len(known[token])
 
 
 TAMPERED = [

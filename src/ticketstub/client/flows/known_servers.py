@@ -30,8 +30,6 @@ _MAX_SERVERS = 16
 _MAX_NETWORKS = 8
 _MAX_SIZE = 16 * 1024
 """The largest listing of one server, in bytes, that is remembered. plex.tv sends 2 KiB."""
-_MAX_TOKENS = 256
-"""For how many tokens a client remembers servers, if they are not stored: it may serve many users."""
 _MAX_SHOWN = 8
 """The largest number of servers that an error names."""
 _MAX_AGE = 3600.0
@@ -84,22 +82,29 @@ def remember(
     resource: Resource, route: ServerRoute | None, network: str, known: KnownServer | None, context: FlowContext
 ) -> Flow[None]:
     """Remember a media server and, if there is a route, the address that worked on this network."""
-    now = context.clock.now()
     if known and known.resource.client_identifier != resource.client_identifier:  # another one of the same name
         yield from forget_server(known, context)
         known = None
-    routes = dict(known.routes) if known else {}
-    if route:
-        routes.pop(network, None)
-        routes[network] = (route.url, route.address)
-        routes = dict(list(routes.items())[-_MAX_NETWORKS:])
-    is_unchanged = (
-        known is not None and known.routes == routes and known.resource == resource and now < known.listed_at + _MAX_AGE
-    )
-    if not is_unchanged and _can_be_remembered(resource):
-        listed_at = known.listed_at if known and known.resource is resource else now
-        server = KnownServer(resource=resource, listed_at=listed_at, routes=routes)
-        yield from _save(lambda servers: (server, *_without(servers, resource))[:_MAX_SERVERS], context)
+    if not _can_be_remembered(resource):
+        return
+    now = context.clock.now()
+
+    def change(servers: Servers) -> Servers:  # what others have remembered meanwhile is kept
+        stored = next((each for each in servers if each.resource.client_identifier == resource.client_identifier), None)
+        routes = dict(stored.routes) if stored else {}
+        if route:
+            routes.pop(network, None)
+            routes[network] = (route.url, route.address)
+            routes = dict(list(routes.items())[-_MAX_NETWORKS:])
+        if known and known.resource is resource:  # no news from plex.tv
+            server = replace(stored or known, routes=routes)
+        elif stored and stored.resource == resource and now < stored.listed_at + _MAX_AGE:
+            server = replace(stored, routes=routes)
+        else:
+            server = KnownServer(resource=resource, listed_at=now, routes=routes)
+        return servers if server == stored else (server, *_without(servers, resource))[:_MAX_SERVERS]
+
+    yield from _save(change, context)
 
 
 def _can_be_remembered(resource: Resource) -> bool:
@@ -128,6 +133,9 @@ def _load(context: FlowContext) -> Servers:
 
 
 def _save(change: Callable[[Servers], Servers], context: FlowContext) -> Flow[None]:
+    before = _load(context)
+    if change(before) == before:
+        return
     session = get_stored_session(context.settings)
     if session:
         yield from session.update(change_servers=change)
@@ -135,9 +143,7 @@ def _save(change: Callable[[Servers], Servers], context: FlowContext) -> Flow[No
             return
     token = session() if session else context.settings.token  # some keyrings have no room for servers
     if isinstance(token, Token):
-        context.known_servers[token] = change(context.known_servers.pop(token, ()))
-        for oldest in list(context.known_servers)[:-_MAX_TOKENS]:
-            context.known_servers.pop(oldest, None)
+        context.known_servers.change(token, change)
 
 
 def make_settings(context: FlowContext, resource: Resource, route: ServerRoute) -> CallSettings:

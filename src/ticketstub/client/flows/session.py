@@ -12,7 +12,7 @@ credential stays stored so that it can be revoked later.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias
@@ -56,7 +56,8 @@ _RETRY_DELAY = 60.0
 Servers: TypeAlias = tuple[KnownServer, ...]
 
 _MIN_DELAY = 60.0
-_MAX_SAVE_TRIES = 5
+_MAX_SAVE_TRIES = 100
+"""Each one fails only if another program or thread has saved in the meantime."""
 
 
 class RenewalLock:
@@ -123,6 +124,7 @@ class StoredSession:
         self._retry_at = float("-inf")
         self.store = store
         self.credential = credential
+        self._guard = Lock()
         self.location = location
         self.method: SignInMethod = method
         self.previous_status: TokenStatus = previous_status
@@ -299,12 +301,14 @@ class StoredSession:
             )
 
         old = self.credential
-        try:
+        saved: Credential | None = None
+        with suppress(CredentialsError):
             saved = yield from self._save_change(old, change)
-        except CredentialsError:
-            saved = change(old)
-        if self.credential is old:  # it was not renewed meanwhile
-            self.credential = saved
+        with self._guard:
+            if saved is None:
+                self.credential = change(self.credential)
+            elif self.credential is old or saved.version > self.credential.version:  # no later one came meanwhile
+                self.credential = saved
 
     def get_next_delay(self) -> float:
         """Return in how many seconds `keep_alive` has to be called again."""
