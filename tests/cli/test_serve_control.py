@@ -51,7 +51,7 @@ def test_control_answers_where_it_says_with_the_key_of_its_file(start: Start, tm
 @posix
 def test_without_the_option_nothing_of_it_answers(start: Start) -> None:
     """Without the option, no port answers the control API."""
-    serving = start("serve", "--demo", "--port", "0", "--control-port", "0")
+    serving = start("serve", "--demo", "--port", "0")
     serving.wait_for("ready")
     assert [] == [line for line in serving.lines if "ontrol" in line]
     assert 404 == verb(serving.address("plex.tv"), "/control/v1/reset", "k" * 40)

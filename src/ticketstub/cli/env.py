@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ticketstub.cli import options
 from ticketstub.cli.errors import InvalidUsage
 from ticketstub.cli.local_plex import explain_server_errors, list_plex_names, load_world
 from ticketstub.cli.options import CliCommand
@@ -113,6 +114,10 @@ def env(
     *, form: str, proxy: str | None, ca: Path | None, world: Path | None, address: str, service: str, image: str
 ) -> None:
     """Print the environment variables that connect programs to a running `ticketstub run`, or to a container."""
+    for name in ("world", "address", "service", "image"):
+        options.refuse_unused(name, "needs --format compose", unless=form == "compose")
+    for name in ("proxy", "ca"):
+        options.refuse_unused(name, "names a run, which --format compose does not use", unless=form != "compose")
     if form == "compose":
         if not re.fullmatch(r"[a-zA-Z0-9._-]+", service) or service == _SERVICE_NAME:
             raise click.BadParameter("it must be one of your services: letters, digits, . _ -", param_hint="--service")

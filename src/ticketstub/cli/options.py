@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ticketstub.cli.completion import complete_profiles
+from ticketstub.cli.errors import InvalidUsage
 
 
 class CliHelpFormatter(click.HelpFormatter):
@@ -91,6 +93,27 @@ def validate_seconds(_context: click.Context, _parameter: click.Parameter, secon
     if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
         raise click.BadParameter("it must be a number of seconds above 0")
     return seconds
+
+
+def is_given(name: str) -> bool:
+    """Return whether the running command's parameter of this name is on the command line."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def refuse_unused(name: str, explanation: str, *, unless: bool) -> None:
+    """Refuse an option that would have no effect.
+
+    Args:
+        name: the running command's parameter.
+        explanation: what follows the option's name in the error: `needs --chaos`.
+        unless: whether it has an effect.
+
+    Raises:
+        InvalidUsage: it is on the command line, and has none.
+    """
+    if is_given(name) and not unless:
+        (option,) = (each.opts[0] for each in click.get_current_context().command.params if each.name == name)
+        raise InvalidUsage(f"{option} {explanation}")
 
 
 profile = click.option(

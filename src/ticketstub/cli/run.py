@@ -92,6 +92,7 @@ def run(
     seed: int,
 ) -> int:
     """Run a program against a local Plex, which it takes for plex.tv. Without a program, run a shell."""
+    options.refuse_unused("seed", "needs --chaos", unless=options.is_given("chaos"))
     with explain_server_errors():
         import secrets
 

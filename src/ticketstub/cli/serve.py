@@ -147,6 +147,10 @@ def serve(
         raise InvalidUsage("--reset needs a database: name it with --db")
     if tls and ":" in (advertise or host):
         raise InvalidUsage("--tls needs an IPv4 address, because Plex's https names contain one")
+    options.refuse_unused("seed", "needs --chaos", unless=options.is_given("chaos"))
+    options.refuse_unused("tls_port", "needs --tls", unless=tls is not None)
+    has_control = control is not None or bool(os.environ.get(CONTROL_KEY_VARIABLE))
+    options.refuse_unused("control_port", f"needs --control or {CONTROL_KEY_VARIABLE}", unless=has_control)
     received_signals: list[int] = []
     with handle_signals(_STOP_SIGNALS, lambda number, _: received_signals.append(number)), explain_server_errors():
         from ticketstub.cli.banner import print_banner

@@ -54,6 +54,7 @@ def token(
     ignored; with --transient they take precedence. A transient token has the rights of the token it is made from, and
     is printed only with --print-token.
     """
+    options.refuse_unused("for_servers", "goes without --transient", unless=not transient)
     if transient:
         prompts.ensure_can_print_token(requested=print_token, yes=yes, as_json=as_json)
         _create_transient_token(connection, server, print_token=print_token, as_json=as_json)
@@ -176,7 +177,9 @@ def check(*, connection: ConnectionOptions, as_json: bool, server: str | None) -
             server=server,
             plex_tv=connection.plex_tv,
             timeout=connection.timeout,
-            device=resolve_device((credential and credential.client_identifier) or connection.client_identifier),
+            device=resolve_device(
+                connection.client_identifier or (credential.client_identifier if credential else None)
+            ),
         )
     except ValueError as error:
         raise InvalidUsage(str(error)) from None
