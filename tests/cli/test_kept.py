@@ -251,7 +251,7 @@ def test_claim_writes_a_claim_token_into_a_pipe(
 
 CHECKED: dict[str, tuple[str, int, str]] = {
     "an account's": (TOKEN, 0, "An account's token: alive"),
-    "nobody's": ("this-token-was-ended", 3, "A token: dead"),
+    "nobody's": ("this-token-was-ended", 3, "A token: not known to plex.tv"),
     "a claim token": ("claim-abcdefghij0123456789", 1, "A claim token: unknown whether it is alive"),
     "a transient one": (
         "transient-0c1e5ab0-6d0c-4bd7-9e5c-0f3b8e3e0b7a",
@@ -270,6 +270,17 @@ def test_check(command: Command, here: list[str], text: str, code: int, beginnin
     told: Any = json.loads(command("check", "--json", *here, stdin=text).out)
     assert code == told["exit_code"]
     assert {0: True, 3: False}.get(code) is told["checked"]["alive"]
+
+
+def test_check_says_dead_only_where_it_is_known(
+    command: Command, here: list[str], attic: list[str], tmp_path: Path
+) -> None:
+    """A token that plex.tv does not know may be a media server's: it is dead if that refuses it, or if it was stored."""
+    ran = command("check", *here, *attic, stdin="this-token-was-ended")
+    assert (3, "A token: dead") == (ran.code, ran.out.splitlines()[0])
+    keep(tmp_path, here[1], "this-token-was-ended")
+    ran = command("check", *here)
+    assert (3, "A token: dead") == (ran.code, ran.out.splitlines()[0])
 
 
 def test_check_asks_a_media_server_too(command: Command, here: list[str], attic: list[str]) -> None:

@@ -160,7 +160,7 @@ def check(*, connection: ConnectionOptions, as_json: bool, server: str | None) -
     """Show what a token is, whose it is, and whether it is alive.
 
     This needs the network. The token is that of TICKETSTUB_TOKEN or standard input, else the stored one. The exit code
-    is 0 if the token is alive, 3 if it is dead, 5 if nothing answered, and 1 if it is not known.
+    is 0 if the token is alive, 3 if it is dead or plex.tv does not know it, 5 if nothing answered, else 1.
     """
     from ticketstub import check as check_token
 
@@ -183,9 +183,10 @@ def check(*, connection: ConnectionOptions, as_json: bool, server: str | None) -
         )
     except ValueError as error:
         raise InvalidUsage(str(error)) from None
+    is_perhaps_a_servers = credential is None and result.kind == "unknown" and result.accepted_by_server is None
     code, state = {
         True: (0, "alive"),
-        False: (_EXIT_DEAD, "dead"),
+        False: (_EXIT_DEAD, "not known to plex.tv" if is_perhaps_a_servers else "dead"),
         None: (UNREACHABLE if result.unreachable else _EXIT_UNKNOWN, "unknown whether it is alive"),
     }[result.alive]
     output.print_result(
