@@ -275,7 +275,7 @@ def test_check(command: Command, here: list[str], text: str, code: int, beginnin
 def test_check_says_dead_only_where_it_is_known(
     command: Command, here: list[str], attic: list[str], tmp_path: Path
 ) -> None:
-    """A token that plex.tv does not know may be a media server's: it is dead if that refuses it, or if it was stored."""
+    """A token that plex.tv does not know may be a media server's: it is dead if that refuses it, or it was stored."""
     ran = command("check", *here, *attic, stdin="this-token-was-ended")
     assert (3, "A token: dead") == (ran.code, ran.out.splitlines()[0])
     keep(tmp_path, here[1], "this-token-was-ended")

@@ -423,6 +423,37 @@ def test_a_server_that_proves_itself_and_then_hangs() -> None:
     assert 6.5 == race.elapsed
 
 
+def test_another_address_is_used_if_the_check_of_the_token_hangs() -> None:
+    """After a head start, the token is also checked on another address that has proved to be the server."""
+    race = Race(WHOLE, hosts={LOCAL: Host(0.01, later=NEVER), REMOTE: Host(0.01)})
+    assert REMOTE == race.connect().server
+    assert 1.0 <= race.elapsed <= 1.2
+    assert [LOCAL, REMOTE] == [request.url.removesuffix("/") for _, request in race.sent if request.url.endswith("/")]
+
+
+def test_a_slow_check_of_the_token_wins_over_one_that_hangs() -> None:
+    """The check on the first address goes on while another one is tried, and whichever ends first decides."""
+    race = Race(WHOLE, hosts={LOCAL: Host(0.01, later=1.5), REMOTE: Host(0.01, later=NEVER)})
+    assert LOCAL == race.connect().server
+
+
+def test_a_remembered_address_whose_check_of_the_token_hangs() -> None:
+    """plex.tv is then asked, and another address of its list is used."""
+    race = remembering((LOCAL, Host(0.01, later=NEVER)), (REMOTE, Host()))
+    assert REMOTE == race.connect().server
+    assert race.elapsed <= 1.2
+
+
+def test_the_check_of_a_token_for_another_server_of_the_name_is_dropped() -> None:
+    """If the name now means another server, an answer of the former one does not count any more."""
+    other = cellar(at(REMOTE), name="Attic")
+    race = remembering(
+        (LOCAL, Host(0.01, later=2.0)), (REMOTE, Host(identifier=CELLAR, tokens=(CELLAR_TOKEN,), later=3.0))
+    )
+    race.resources = (other,)
+    assert REMOTE == race.connect().server
+
+
 def test_a_slow_store_does_not_delay_the_result() -> None:
     """A store that waits for its user to unlock it does not hold the connection up."""
     race = Race(WHOLE, hosts={LOCAL: Host()}, token=make_session(Race()))

@@ -36,8 +36,8 @@ class TokenCheck(msgspec.Struct, frozen=True, kw_only=True):
         kind: `account`: an account's, for one of its devices. `server`: a media server's own. `shared`: plex.tv does
             not know it, but the named media server accepts it. `transient`, `local`, `claim`, `jwt`: known by its text.
             `unknown`: neither plex.tv nor the media server knows it, or neither could be asked.
-        alive: whether those that were asked (`checked_with`) accept it; `None` if unknown. plex.tv refuses the own token
-            of a media server that is not the account's.
+        alive: whether those that were asked (`checked_with`) accept it; `None` if unknown. If only plex.tv was asked, a
+            refused token of kind `unknown` may still be a media server's own.
         reason: why, in a sentence.
         account: the account, as plex.tv describes it.
         expires_at: when it expires; `None` if it does not, or that is unknown.

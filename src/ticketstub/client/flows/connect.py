@@ -2,10 +2,10 @@
 
 Rule: no token is sent before the address has proved to be this media server: it answers `/identity`, without a token
 and without a redirect, under a certificate for its name, with the machine identifier that plex.tv lists. Then the
-server's own token is checked once, on that address only. The address that worked last time on this network starts
-first, and plex.tv is asked only if it does not answer at once. The others follow one after the other. A better address
-that has had no more time than a worse one needed is waited for; one that has had more is not. One time limit covers
-everything.
+server's own token is checked on that address only, or, if that does not answer, on another one that has proved to be
+the server. The address that worked last time on this network starts first, and plex.tv is asked only if it does not
+answer at once. The others follow one after the other. A better address is waited for if it has had no more time than a
+worse one needed. One time limit covers everything.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ MIN_INTERVAL = 0.1
 """The most and the fewest seconds between the starts of two addresses."""
 START_SPAN = 0.3
 """Seconds within which all addresses are started, unless that would be less than `MIN_INTERVAL` apart."""
+ADMISSION_HEAD_START = 1.0
+"""Seconds that the check of the token on one address has before it begins on another one, too."""
 GRACE = 0.1
 """Seconds that a better address has more than a worse one needed."""
 RELAY_DELAY = 2.0
@@ -148,6 +150,8 @@ class Race:
         self._looked_up: set[str] = set()
         self._attempted: list[Candidate] = []
         self._verified: list[_Verified] = []
+        self._admissions: dict[int, Candidate] = {}
+        self._last_admission = float("-inf")
         self._seen: set[tuple[str, str | None]] = set()
         self._reports: dict[tuple[str, str | None], AddressReport] = {}
         self._interval = MAX_INTERVAL
@@ -159,15 +163,12 @@ class Race:
         yield from self._prepare()
         while True:
             now = self._clock()
-            if winner := self._choose(now):
-                self._verified.remove(winner)
-                if settings := (yield from self.admit(winner, self._deadline)):
-                    return settings
-                continue
             if now >= self._deadline or not (yield from self._start_due(now)):
                 raise self._make_error()
-            if finished := cast("Finished | None", (yield NextFinished(self._get_delay()))):
-                yield from self._note(finished)
+            finished = cast("Finished | None", (yield NextFinished(self._get_delay())))
+            if finished and (settings := (yield from self._note(finished))):
+                yield from self._remember(settings)
+                return settings
 
     def _prepare(self) -> Flow[None]:
         """Find out what is known, and start with that, or by asking plex.tv."""
@@ -200,8 +201,8 @@ class Race:
         self._interval = max(MIN_INTERVAL, min(MAX_INTERVAL, START_SPAN / max(1, direct - 1)))
 
     def _choose(self, now: float) -> _Verified | None:
-        """Return the address to use, unless a better one still deserves to be waited for."""
-        if not self._verified:
+        """Return the address to use, unless a better one, or the check on another, still deserves to be waited for."""
+        if not self._verified or (self._admissions and now < self._last_admission + ADMISSION_HEAD_START):
             return None
         best = min(self._verified, key=lambda each: each.candidate.order)
         return None if now < self._get_end_of_grace(best) else best
@@ -213,6 +214,11 @@ class Race:
 
     def _start_due(self, now: float) -> Flow[bool]:
         """Start what is due, and return whether anything is left to wait for."""
+        if winner := self._choose(now):
+            self._verified.remove(winner)
+            number = yield Start(self._check_token(winner, self._deadline))
+            self._admissions[cast("int", number)] = winner.candidate
+            self._last_admission = now
         if self._may_list(now):
             self._listing = cast("int", (yield Start(list_resources(GetResources(), self._context))))
         if self._next_start <= now and (candidate := self._pop_next(now)):
@@ -221,17 +227,17 @@ class Race:
             self._attempted.append(candidate)
             self._last_start = now
             self._next_start = now + (HEAD_START if candidate.is_remembered else self._interval)
-        elif self._next_start <= now and not self._verified:
+        elif self._next_start <= now and not (self._verified or self._admissions):
             yield from self._start_lookups()
-        return bool(self._running or self._lookups or self._listing or self._verified or self._waiting)
+        is_waiting = self._running or self._lookups or self._listing or self._verified or self._admissions
+        return bool(is_waiting or self._waiting)
 
     def _may_list(self, now: float) -> bool:
         """Return whether plex.tv is to be asked now: the remembered address, if any, has had its head start."""
         if self.is_listed or self._listing is not None:
             return False
-        has_head_start = any(each.is_remembered for each, _ in self._running.values()) or any(
-            each.is_remembered for each in self._waiting
-        )
+        running = [candidate for candidate, _ in self._running.values()]
+        has_head_start = any(each.is_remembered for each in (*running, *self._waiting, *self._admissions.values()))
         return not has_head_start or now >= self._started_at + HEAD_START
 
     def _pop_next(self, now: float) -> Candidate | None:
@@ -263,15 +269,20 @@ class Race:
             moments.append(self._started_at + HEAD_START)
         if len(self._looked_up) < len(self._attempted):
             moments.append(self._next_start)
-        moments += [self._get_end_of_grace(each) for each in self._verified]
+        for each in self._verified:
+            moments += [self._get_end_of_grace(each), self._last_admission + ADMISSION_HEAD_START]
         now = self._clock()
         return max(0.0, min([moment for moment in moments if moment > now], default=now) - now)
 
-    def _note(self, finished: Finished) -> Flow[None]:
-        """Note what a flow that was started has found."""
+    def _note(self, finished: Finished) -> Flow[CallSettings | None]:
+        """Note what a flow that was started has found; return the settings if that is an address to use."""
         number, value, error = finished
         if error is not None and not isinstance(error, PlexError):
             raise error
+        if self._admissions.pop(number, None):
+            if error is not None:
+                raise error
+            return cast("CallSettings | None", value)
         if number == self._listing:
             yield from self._note_listing(cast("tuple[Resource, ...]", value), error)
         elif candidate := self._lookups.pop(number, None):
@@ -284,6 +295,7 @@ class Race:
             else:
                 self._reports[candidate.url, candidate.address] = report_failure(candidate, error)
                 self._next_start = min(self._next_start, self._last_start + MIN_INTERVAL)
+        return None
 
     def _note_listing(self, resources: tuple[Resource, ...], error: PlexError | None) -> Flow[None]:
         """Take the server from plex.tv's list; without the list, go on with what is known."""
@@ -310,7 +322,7 @@ class Race:
         """Drop all that was found out about another server, which had the name before."""
         self._known = None
         self._waiting, self._verified, self._attempted = [], [], []
-        self._running, self._lookups = {}, {}
+        self._running, self._lookups, self._admissions = {}, {}, {}
         self._seen, self._looked_up, self._reports = set(), set(), {}
 
     def _add_alternatives(self, candidate: Candidate, addresses: list[str]) -> None:
@@ -321,7 +333,17 @@ class Race:
                 self._waiting.insert(0, candidate._replace(address=address, order=max(0, candidate.order)))
 
     def admit(self, winner: _Verified, deadline: float) -> Flow[CallSettings | None]:
-        """Check the server's token on the winning address, once, and remember the address.
+        """Check the server's token on an address that has proved to be the server, and remember the address.
+
+        Returns:
+            The settings for it, or `None` if it does not accept requests.
+        """
+        if settings := (yield from self._check_token(winner, deadline)):
+            yield from self._remember(settings)
+        return settings
+
+    def _check_token(self, winner: _Verified, deadline: float) -> Flow[CallSettings | None]:
+        """Check the server's token on an address that has proved to be the server.
 
         Returns:
             The settings for it, or `None` if it does not accept requests.
@@ -340,13 +362,13 @@ class Race:
         except PlexError as error:
             self._reports[candidate.url, candidate.address] = report_failure(candidate, error)
             return None
-        if not candidate.is_relay:
-            yield from self._remember(route)
         return settings
 
-    def _remember(self, route: ServerRoute) -> Flow[None]:
+    def _remember(self, settings: CallSettings) -> Flow[None]:
         """Remember what worked, without waiting long for the store: its user may have to unlock a keyring first."""
-        flow = remember(self._resource, route, self._network_name, self._known, self._context)
+        if settings.route is None or settings.route.is_relay:
+            return
+        flow = remember(self._resource, settings.route, self._network_name, self._known, self._context)
         number = yield Start(flow)
         deadline = self._clock() + STORE_WAIT
         while finished := cast("Finished | None", (yield NextFinished(deadline - self._clock()))):
@@ -379,7 +401,7 @@ class Race:
         if self._listing is not None and self._known is None:
             origin = split_url(self._context.issuer)[0]
             return TimedOut(f"{origin} did not answer in the time allowed", reason="no_answer")
-        for candidate, _ in self._running.values():
+        for candidate in [*(each for each, _ in self._running.values()), *self._admissions.values()]:
             report = candidate.report("no_answer", "it did not answer in the time allowed")
             self._reports[candidate.url, candidate.address] = report
         for candidate in self._waiting:
