@@ -183,3 +183,14 @@ def _operations(place: ApiName) -> list[tuple[str, str, Any]]:
 def _filled(path: str, text: str) -> str:
     """Replace a path's parameters by a text."""
     return "/".join(quote(text, safe="") if piece.startswith("{") else piece for piece in path.split("/"))
+
+
+def test_the_list_of_libraries_as_the_document_has_it() -> None:
+    """The members of an empty list of libraries are described as they are answered."""
+    content = document("media server")["paths"]["/library/sections"]["get"]["responses"]["200"]["content"]
+    reply = content["application/json"]["schema"]["properties"]["MediaContainer"]
+    name = reply["$ref"].rpartition("/")[2]
+    members = document("media server")["components"]["schemas"][name]["properties"]
+    assert {"size": "integer", "allowSync": "boolean", "title1": "string"} == {
+        member: schema["type"] for member, schema in members.items()
+    }

@@ -24,7 +24,8 @@ from ticketstub.local_plex.api.media_server_calls import (
 from ticketstub.local_plex.api.notifications import DEFAULT_FILTERS
 from ticketstub.local_plex.http.response import OutgoingResponse
 from ticketstub.local_plex.http.router import Route
-from ticketstub.protocol.call import Call, HttpSpec, NoContentCall, ReplyCodec
+from ticketstub.models.base import Model
+from ticketstub.protocol.call import CONTAINER, Call, HttpSpec, NoContentCall, ReplyCodec
 from ticketstub.protocol.codec import to_builtins, write_document
 from ticketstub.protocol.media_server import GetServerInformation
 
@@ -54,10 +55,25 @@ class GetLibrary(Call[JsonObject], frozen=True, kw_only=True):
     http = HttpSpec("GET", "/library", "library", base="server", mark="observed", reply=LIST_REPLY)
 
 
-class GetSections(Call[JsonObject], frozen=True, kw_only=True):
+class Sections(Model, frozen=True, kw_only=True):
+    """The list of a media server's libraries."""
+
+    size: int = 0
+    allow_sync: bool = False
+    title1: str = "Plex Library"
+
+
+class GetSections(Call[Sections], frozen=True, kw_only=True):
     """List a media server's libraries: `GET /library/sections`, 200 (observed)."""
 
-    http = HttpSpec("GET", "/library/sections", "sections", base="server", mark="observed", reply=LIST_REPLY)
+    http = HttpSpec(
+        "GET",
+        "/library/sections",
+        "sections",
+        base="server",
+        mark="observed",
+        reply=ReplyCodec(write=lambda value, form: write_document(CONTAINER, to_builtins(value), form, wrap_json=True)),
+    )
 
 
 class GetProviders(Call[JsonObject], frozen=True, kw_only=True):
@@ -170,9 +186,9 @@ async def get_library(context: ServerContext, _call: GetLibrary) -> JsonObject:
     }
 
 
-async def list_sections(_context: ServerContext, _call: GetSections) -> JsonObject:
+async def list_sections(_context: ServerContext, _call: GetSections) -> Sections:
     """List the libraries: none."""
-    return {"size": 0, "allowSync": False, "title1": "Plex Library"}
+    return Sections()
 
 
 async def list_providers(context: ServerContext, _call: GetProviders) -> JsonObject:
