@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from traceback import walk_tb
+from types import FrameType
 from typing import Any
 
 import plexapi.exceptions
@@ -12,11 +14,12 @@ import requests
 from plexapi.myplex import MyPlexAccount
 from plexapi.server import PlexServer
 
-from tests.adapters.conftest import DEVICE, Library, reply
+from tests.adapters.conftest import DEVICE, TOKEN, Library, reply
 from tests.adapters.test_auth import WEEK, Record, sign_in
 from tests.client.transports.conftest import Authority
-from tests.client.transports.hostile import OK, Server, answer
+from tests.client.transports.hostile import OK, Server, answer, closed_port
 from tests.local_plex.asking import ATTIC, START, Clock
+from tests.security.test_frames import chain
 from ticketstub import CredentialsError, Plex, ServerNotFound
 from ticketstub.adapters import plexapi as adapter
 from ticketstub.testing import LocalPlexController, local_plex
@@ -109,6 +112,30 @@ def test_no_redirect_takes_a_token_along(plex: Plex, record: Record, use: Use) -
     session: Any = use(adapter.account(plex))._session
     session.get(server.url, headers={"X-Plex-Token": "its-own"})
     assert (["its-own"], [None]) == (server.tokens, other.tokens)
+
+
+def test_no_frame_of_ours_or_below_shows_the_token(use: Use) -> None:
+    """If the token cannot be renewed, or the server not be reached, no frame from the adapter on shows the token."""
+    tokens = [TOKEN, TOKEN]
+    with Plex(plex_tv=f"https://127.0.0.1:{closed_port()}", token=tokens.pop, device=DEVICE) as plex:
+        session = use(adapter.PlexApiSession(plex, plex, plex.plex_tv))
+        session.get_token()
+        for kind in (requests.ConnectionError, IndexError):  # then there is no token any more
+            with pytest.raises(kind) as caught:
+                session.get(f"{plex.plex_tv}/x", headers={"X-Plex-Token": TOKEN})
+            assert [] == [each for each in frames_from_ours(caught.value) if TOKEN in repr(each.f_locals)]
+
+
+def frames_from_ours(error: BaseException) -> list[FrameType]:
+    """Return the frames of the adapter and those that it called."""
+    found: list[FrameType] = []
+    for link in chain(error):
+        walked = [frame for frame, _ in walk_tb(link.__traceback__)]
+        names = [frame.f_code.co_filename for frame in walked]
+        first = next((place for place, name in enumerate(names) if "ticketstub/" in name), 0 if found else len(names))
+        found += walked[first:]
+    assert found
+    return found
 
 
 @pytest.mark.parametrize("host", ["plex.tv", "clients.plex.tv", "discover.provider.plex.tv"])

@@ -96,6 +96,7 @@ def server(
     return PlexServer(found.url, session.get_token().reveal(), session, timeout)  # type: ignore[no-untyped-call]
 
 
+@hide_locals
 def build_variables(server: MediaServer) -> dict[str, str]:
     """Return the environment variables by which python-plexapi in another process uses a server. One is the token.
 
@@ -111,6 +112,7 @@ def build_variables(server: MediaServer) -> dict[str, str]:
     }
 
 
+@hide_locals
 class PlexApiSession(Session):
     """The session that python-plexapi's objects send their requests with.
 
@@ -172,6 +174,7 @@ class PlexApiSession(Session):
             prepared_request.headers.pop(TOKEN_HEADER, None)
 
 
+@hide_locals
 class PlexDirectAdapter(HTTPAdapter):
     """Connects to the address in a name below plex.direct without looking the name up.
 
