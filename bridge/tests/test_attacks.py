@@ -87,6 +87,18 @@ async def test_a_server_of_the_same_name_or_identifier_does_not_let_in(tested: B
     await assert_stays_out(tested, "victim")
 
 
+async def test_an_address_that_plex_has_not_confirmed_is_not_passed_on(tested: BridgeUnderTest) -> None:
+    """Another person's address in one's own Plex account reaches no application, which might link accounts by it."""
+    films = Application(tested)
+    mallory = tested.local_plex.add_account("mallory", email="victim@example.test", confirmed=False)
+    tested.local_plex.share("Attic", mallory.id)
+    tokens = await films.redeem(await Browser(tested).sign_in(films.make_url(), mallory.id))
+    for claims in (await films.verify(tokens["id_token"]), (await films.userinfo(tokens["access_token"])).json()):
+        assert "mallory" == claims["preferred_username"]
+        assert not {"email", "email_verified"} & set(claims)
+    assert "victim@example.test" == tested.store.people.list_all()[0].email
+
+
 async def test_no_endpoint_takes_a_plex_token(tested: BridgeUnderTest) -> None:
     """A Plex token of another application, offered anywhere and anyhow, signs nobody in and reaches no Plex."""
     stolen = tested.local_plex.token_for("tom").reveal()
@@ -258,6 +270,25 @@ async def test_a_refresh_token_belongs_to_its_application(tested: BridgeUnderTes
             assert 200 == (await http.post("/revoke", data={"token": token}, headers=basic(*books))).status_code
     assert 200 == (await films.userinfo(tokens["access_token"])).status_code
     assert await films.refresh(tokens["refresh_token"])
+
+
+async def test_plex_is_not_asked_for_an_application_that_does_not_authenticate(
+    tested: BridgeUnderTest, browser: Browser
+) -> None:
+    """Who has a refresh token, but not the secret of its application, reaches neither Plex nor the grant with it."""
+    films = Application(tested, scope="openid offline_access")
+    tokens = await films.redeem(await browser.sign_in(films.make_url()))
+    asked = len(tested.local_plex.requests)
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    for client, error in (
+        (("films", "wrong"), "invalid_client"),
+        (("nobody", SECRET), "invalid_client"),
+        (("books", OTHER_SECRET), "invalid_grant"),
+    ):
+        assert error == (await ask_token(tested, client, **form)).json()["error"]
+    assert asked == len(tested.local_plex.requests)
+    assert await films.refresh(tokens["refresh_token"])
+    assert asked < len(tested.local_plex.requests)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """What OpenID Connect and OAuth 2.0 require of every answer, member by member.
 
-The page bridge/docs/conformance.md lists the requirements; the tests it names are here and in the other files.
+The page docs/bridge/conformance.md lists the requirements; the tests it names are here and in the other files.
 """
 
 from __future__ import annotations
@@ -372,8 +372,8 @@ async def test_the_posted_request_of_a_person_who_is_signed_in(
 
 
 def test_the_page_names_tests_that_exist() -> None:
-    """Each test that bridge/docs/conformance.md names exists, and each test here is named there."""
-    page = (HERE.parent / "docs" / "conformance.md").read_text("utf-8")
+    """Each test that docs/bridge/conformance.md names exists, and each test here is named there."""
+    page = (HERE.parents[1] / "docs" / "bridge" / "conformance.md").read_text("utf-8")
     named = set(re.findall(r"`(test_\w+)`", page))
     sources = [path.read_text("utf-8") for path in HERE.glob("test_*.py")]
     defined = {name for text in sources for name in re.findall(r"^(?:async )?def (test_\w+)", text, re.MULTILINE)}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from bridge_tests.bridges import BOOKS, OTHER_SECRET, SIGNED_OUT, URL, BridgeUnderTest
 from bridge_tests.browsing import Application, Browser, find_form
+from ticketstub_bridge import logout
 
 
 async def is_signed_in(browser: Browser) -> bool:
@@ -136,6 +140,77 @@ async def test_an_application_that_is_down_is_told_later(
     tested.advance(1000)
     await tested.work()
     assert 2 == len(tested.logouts)
+    assert 0 == tested.store.endings.count_messages()
+
+
+async def sign_out_of_both(tested: BridgeUnderTest, person: str) -> None:
+    """Sign a person in to films and books, and out of everything."""
+    browser, films, books = Browser(tested), Application(tested), Application(tested, "books", OTHER_SECRET, BOOKS)
+    await films.redeem(await browser.sign_in(films.make_url(), person))
+    await books.redeem(await browser.sign_in_again(books.make_url()))
+    await browser.submit(find_form(await browser.get("/logout"), "/logout"))
+
+
+async def test_a_slow_application_delays_no_other(tested: BridgeUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one application takes its time, others are told, also of what ends later; it gets a few at a time."""
+    monkeypatch.setattr(logout, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(logout, "_AT_ONCE", 2)
+    released, busy, most = asyncio.Event(), 0, 0
+
+    async def answer(url: str) -> int:
+        nonlocal busy, most
+        if "films" in url:
+            busy += 1
+            most = max(most, busy)
+            await released.wait()
+            busy -= 1
+        return 200
+
+    def count(name: str) -> int:
+        return sum(name in url for url, _ in tested.logouts)
+
+    async def wait_for(name: str, number: int) -> None:
+        async with asyncio.timeout(30):
+            while count(name) < number:
+                await asyncio.sleep(0.01)
+
+    tested.answer_logout = answer
+    for _ in range(3):
+        await sign_out_of_both(tested, "tom")
+    delivering = asyncio.create_task(logout.keep_delivering(tested.bridge))
+    await wait_for("books", 3)
+    await sign_out_of_both(tested, "mira_quill")
+    await wait_for("books", 4)
+    assert (2, 2) == (count("films"), most)
+    released.set()
+    await wait_for("films", 4)
+    while tested.store.endings.count_messages():
+        await asyncio.sleep(0.01)
+    assert (4, 4, 2) == (count("films"), count("books"), most)
+    assert b'logout_seconds_count{client="films"} 4.0' in tested.bridge.metrics.render()
+    delivering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await delivering
+
+
+async def test_an_application_that_never_answers_is_given_up_in_time(
+    tested: BridgeUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that takes longer than five seconds counts as none; the message is sent again later."""
+    monkeypatch.setattr(logout, "_SECONDS", 0.05)
+
+    async def answer(url: str) -> int:
+        if "films" in url:
+            await asyncio.sleep(3600)
+        return 200
+
+    tested.answer_logout = answer
+    await sign_out_of_both(tested, "tom")
+    await tested.work()
+    assert 1 == tested.store.endings.count_messages()
+    tested.answer_logout = None
+    tested.advance(6)
+    await tested.work()
     assert 0 == tested.store.endings.count_messages()
 
 

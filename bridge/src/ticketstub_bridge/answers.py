@@ -23,7 +23,10 @@ _MAX_ENTRIES = 20_000
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The claims about the person of an access token, as JSON; `None` if its scope has no `openid`."""
+    """The claims about the person of an access token, as JSON; `None` if its scope has no `openid`.
+
+    `until` is by the steady clock: setting the clock prolongs nothing.
+    """
 
     content: bytes | None
     config: Config
@@ -47,7 +50,7 @@ class RecentAnswers:
         answer = self._answers.get(digest(token))
         if answer is None or answer.config is not config or answer.writes != self._database.writes:
             return None
-        return answer if self._database.clock() < answer.until else None
+        return answer if self._database.clock.steady() < answer.until else None
 
     def read(self, token: str, config: Config, find: Callable[[str], Grant | None]) -> Answer | None:
         """Find out what to answer about an access token; `None` if it does not count. Blocks.
@@ -57,7 +60,8 @@ class RecentAnswers:
             config: the configuration.
             find: reads its grant from the database.
         """
-        writes, began = self._database.writes, self._database.clock()
+        clock, writes = self._database.clock, self._database.writes
+        began, now = clock.steady(), clock()
         grant = find(token)
         client = config.clients.get(grant.client_id) if grant else None
         if grant is None or client is None:
@@ -66,7 +70,7 @@ class RecentAnswers:
             return None
         is_open_id = "openid" in grant.scope.split()
         content = msgspec.json.encode(make_claims(grant.person, client, grant.scope)) if is_open_id else None
-        answer = Answer(content, config, writes, min(began + MAX_AGE, grant.access_until))
+        answer = Answer(content, config, writes, began + min(MAX_AGE, grant.access_until - now))
         if len(self._answers) >= _MAX_ENTRIES:
             self._answers.clear()
         self._answers[digest(token)] = answer

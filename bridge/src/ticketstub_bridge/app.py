@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ticketstub_bridge import endpoints, interaction
 from ticketstub_bridge.core import Bridge, Overloaded
-from ticketstub_bridge.logout import deliver_logouts, log_out
+from ticketstub_bridge.logout import keep_delivering, log_out
 from ticketstub_bridge.observing import log, log_failure
 from ticketstub_bridge.pages import COMMON_HEADERS, STATIC_FILES
 from ticketstub_bridge.recheck import check_due
@@ -231,13 +231,10 @@ def _list_work(bridge: Bridge) -> list[Any]:
     async def check() -> None:
         await check_due(bridge)
 
-    async def deliver() -> None:
-        await deliver_logouts(bridge)
-
     async def delete() -> None:
         await bridge.run(bridge.store.delete_old)
 
-    return [_repeat(check, 30.0), _repeat(deliver, 1.0), _repeat(delete, 3600.0)]
+    return [_repeat(check, 30.0), keep_delivering(bridge), _repeat(delete, 3600.0)]
 
 
 async def _repeat(work: Callable[[], Awaitable[None]], seconds: float) -> None:

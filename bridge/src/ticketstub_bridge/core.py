@@ -72,6 +72,8 @@ class Bridge:
         self.answers = RecentAnswers(database)
         self._readings: dict[tuple[str, int, int], asyncio.Future[Answer | None]] = {}
         self.send_logout = send_logout
+        self.telling: set[str] = set()
+        """The applications to which logout messages are on their way."""
         self.is_draining = False
         self._limiter: anyio.CapacityLimiter | None = None
 

@@ -102,7 +102,9 @@ async def issue_tokens(request: Request) -> Response:
     provider_request = ProviderRequest("POST", parameters, request.headers)
     grant_type = parameters.get("grant_type", "")
     if grant_type == "refresh_token":
-        await check_before_refresh(bridge, parameters.get("refresh_token", ""))
+        client_id = await bridge.run(bridge.provider.identify_client, provider_request)
+        if client_id is not None:  # else Plex is not asked for somebody who only has a token
+            await check_before_refresh(bridge, parameters.get("refresh_token", ""), client_id)
     reply = await bridge.run(bridge.provider.answer_token_request, provider_request)
     outcome = "issued" if reply.status == 200 else str(reply.body.get("error"))
     bridge.metrics.tokens.labels(grant_type if grant_type in GRANT_TYPES else "other", outcome).inc()

@@ -6,6 +6,7 @@ it belongs to that session. The browser is sent only to a registered address. Te
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 from urllib.parse import urlencode
@@ -31,10 +32,16 @@ from ticketstub_bridge.requests import (
 )
 from ticketstub_bridge.sealing import make_identifier
 from ticketstub_bridge.storage import LogoutMessage
+from ticketstub_bridge.storage.endings import LONGEST_WAIT
 
 BACKCHANNEL_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 _TOKEN_SECONDS = 120
-_RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
+_SECONDS = 5.0
+"""How long an application may take to answer a message."""
+_LOOK_SECONDS = 1.0
+_RETRY_SECONDS = (5.0, 30.0, 120.0, LONGEST_WAIT)
+_AT_ONCE = 8
+"""Messages that are on their way to one application at most."""
 
 
 def end_session(bridge: Bridge, sid: str) -> bool:
@@ -128,29 +135,51 @@ def _describe_problem(client: Client | None) -> str:
     )
 
 
-async def deliver_logouts(bridge: Bridge) -> int:
-    """Send the logout messages that are due; returns how many were delivered."""
-    delivered = 0
-    for message in await bridge.run(bridge.store.endings.claim_messages):
-        delivered += await _deliver(bridge, message)
-    return delivered
+async def keep_delivering(bridge: Bridge) -> None:
+    """Send logout messages as they become due. A slow application delays its own messages, and no others."""
+    async with asyncio.TaskGroup() as group:
+        while True:
+            group.create_task(deliver_logouts(bridge))
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def _deliver(bridge: Bridge, message: LogoutMessage) -> bool:
+async def deliver_logouts(bridge: Bridge) -> None:
+    """Send the logout messages that are due, except to applications to which others are on their way."""
+    try:
+        found = await bridge.run(bridge.store.endings.list_due_clients)
+        due = [each for each in found if each not in bridge.telling]
+        bridge.telling.update(due)
+        await asyncio.gather(*(_deliver_to(bridge, each) for each in due))
+    except Exception as error:  # noqa: BLE001  # the next round may succeed
+        log_failure("logouts_not_delivered", error)
+
+
+async def _deliver_to(bridge: Bridge, client_id: str) -> None:
+    """Send the messages for one application that are due, a few at a time."""
+    try:
+        while messages := await bridge.run(bridge.store.endings.claim_messages, client_id, _AT_ONCE):
+            await asyncio.gather(*(_deliver(bridge, each) for each in messages))
+    finally:
+        bridge.telling.discard(client_id)
+
+
+async def _deliver(bridge: Bridge, message: LogoutMessage) -> None:
     client = bridge.config.clients.get(message.client_id)
     if client is None or client.backchannel_logout_uri is None:
         await bridge.run(bridge.store.endings.finish_message, message.id)
-        return False
+        return
     token = await bridge.run(_make_logout_token, bridge, client, message)
     try:
-        status = await bridge.send_logout(client.backchannel_logout_uri, token)
+        with bridge.metrics.logout_seconds.labels(client.id).time():
+            async with asyncio.timeout(_SECONDS):
+                status = await bridge.send_logout(client.backchannel_logout_uri, token)
     except Exception as error:  # noqa: BLE001  # whatever an application's server does, the others are told too
         log_failure("logout_not_delivered", error, client=client.id)
         status = 0
     if status in {200, 204}:
         bridge.metrics.logouts.labels("delivered").inc()
         await bridge.run(bridge.store.endings.finish_message, message.id)
-        return True
+        return
     is_last = message.attempts >= len(_RETRY_SECONDS) or 400 <= status < 500
     bridge.metrics.logouts.labels("given_up" if is_last else "postponed").inc()
     if is_last:
@@ -159,7 +188,6 @@ async def _deliver(bridge: Bridge, message: LogoutMessage) -> bool:
     else:
         seconds = _RETRY_SECONDS[message.attempts]
         await bridge.run(bridge.store.endings.postpone_message, message.id, seconds)
-    return False
 
 
 def _make_logout_token(bridge: Bridge, client: Client, message: LogoutMessage) -> str:

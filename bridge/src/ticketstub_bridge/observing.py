@@ -36,6 +36,12 @@ class Metrics:
         self.logouts = Counter(
             "ticketstub_bridge_logout_messages", "Back-channel logouts.", ["outcome"], registry=self._registry
         )
+        self.logout_seconds = Histogram(
+            "ticketstub_bridge_logout_seconds",
+            "How long applications take for a back-channel logout.",
+            ["client"],
+            registry=self._registry,
+        )
         self.waiting = Gauge(
             "ticketstub_bridge_waiting_requests", "Requests that wait for a thread.", registry=self._registry
         )

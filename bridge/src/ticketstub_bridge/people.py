@@ -63,15 +63,19 @@ def list_groups(person: Person, client: Client) -> list[str]:
 
 
 def make_claims(person: Person, client: Client, scope: str) -> dict[str, Any]:
-    """Return the claims about a person that a scope covers. What Plex does not say is left out."""
+    """Return the claims about a person that a scope covers.
+
+    What Plex does not say is left out, and so is an address that Plex has not confirmed: it may be somebody else's.
+    """
     scopes = scope.split()
     claims: dict[str, Any] = {"sub": person.sub}
     if "profile" in scopes:
         claims |= {"name": person.name, "preferred_username": person.handle}
         if person.picture:
             claims["picture"] = person.picture
-    if "email" in scopes and person.email:
-        claims |= {"email": person.email, "email_verified": person.email_verified}
+    # Many applications link accounts by address and do not look at email_verified.
+    if "email" in scopes and person.email and person.email_verified:
+        claims |= {"email": person.email, "email_verified": True}
     if "groups" in scopes:
         claims["groups"] = list_groups(person, client)
     return claims
@@ -81,7 +85,7 @@ def describe_scope(scope: str) -> list[str]:
     """Return in plain words what a scope passes on."""
     texts = {
         "profile": "your name, user name and picture",
-        "email": "your e-mail address",
+        "email": "your e-mail address, if Plex has confirmed it",
         "groups": "which of the servers you can use, and in which role",
         "offline_access": "your access while you are away, until you sign out or lose access to the server",
     }

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -113,6 +114,12 @@ class Provider(AuthorizationServer):
             is_missing = request.payload.grant_type is None
             return Reply(400, {"error": "invalid_request" if is_missing else "unsupported_grant_type"})
         return self._answer(lambda: self.create_token_response(request))
+
+    def identify_client(self, request: ProviderRequest) -> str | None:
+        """Return the id of the application that sent a request; `None` if it does not authenticate."""
+        with suppress(OAuth2Error, UnicodeDecodeError):
+            return self.authenticate_client(request, list(AUTH_METHODS)).client_id
+        return None
 
     def answer_revocation(self, request: ProviderRequest) -> Reply:
         """Answer a request to the revocation endpoint (RFC 7009)."""

@@ -13,9 +13,9 @@ from ticketstub_bridge.plex import CheckResult
 from ticketstub_bridge.storage import Person
 
 
-async def check_before_refresh(bridge: Bridge, refresh_token: str) -> None:
-    """Ask Plex about the person of a refresh token before it is redeemed."""
-    person = await bridge.run(bridge.store.grants.find_refreshing_person, refresh_token)
+async def check_before_refresh(bridge: Bridge, refresh_token: str, client_id: str) -> None:
+    """Ask Plex about the person of a refresh token before it is redeemed by its application."""
+    person = await bridge.run(bridge.store.grants.find_refreshing_person, refresh_token, client_id)
     if person is not None:
         await check_person(bridge, person)
 

@@ -32,7 +32,6 @@ from ticketstub_bridge.storage.migrate import migrate_if_needed
 
 KEY_NAME = "bridge.key"
 CONFIG_NAME = "bridge.toml"
-_LOGOUT_SECONDS = 5
 _FINISH_SECONDS = 20
 
 
@@ -173,7 +172,7 @@ class BridgeServer(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def open_logout_sender() -> AsyncGenerator[SendLogout]:
-    """Yield the function that sends logout tokens; it follows no redirect and uses no cookie."""
+    """Yield the function that sends logout tokens; it follows no redirect, uses no cookie, and has no time limit."""
     import aiohttp
 
     session: aiohttp.ClientSession | None = None
@@ -181,7 +180,8 @@ async def open_logout_sender() -> AsyncGenerator[SendLogout]:
     async def send(url: str, token: str) -> int:
         nonlocal session
         session = session or aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=_LOGOUT_SECONDS), cookie_jar=aiohttp.DummyCookieJar()
+            timeout=aiohttp.ClientTimeout(total=None),  # who calls it limits the time
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
         async with session.post(url, data={"logout_token": token}, allow_redirects=False) as response:
             return response.status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -98,6 +99,7 @@ class BridgeUnderTest:
         self.clock = Clock()
         self.logouts: list[tuple[str, str]] = []
         self.logout_status = 200
+        self.answer_logout: Callable[[str], Awaitable[int]] | None = None
         if not is_migrated:
             migrate(config.database)
         self.database = Database(config.database, self.clock)
@@ -107,7 +109,7 @@ class BridgeUnderTest:
 
     async def _send_logout(self, url: str, token: str) -> int:
         self.logouts.append((url, token))
-        return self.logout_status
+        return await self.answer_logout(url) if self.answer_logout else self.logout_status
 
     @property
     def store(self) -> Any:
@@ -116,6 +118,10 @@ class BridgeUnderTest:
     def advance(self, seconds: float) -> None:
         """Move the bridge's clock."""
         self.clock.offset += seconds
+
+    def set_clock(self, error: float) -> None:
+        """Make the bridge's clock wrong by so many seconds."""
+        self.clock.error = error
 
     async def work(self) -> None:
         """Do what the background does: ask for memberships, tell applications."""

@@ -312,7 +312,7 @@ def test_what_a_sign_out_ends(store: Store) -> None:
     assert store.grants.find_access_token(online.access_token) is None
     assert store.grants.find_access_token(offline.access_token)
     assert [(CLIENT, person.sub, sid)] == [
-        (each.client_id, each.sub, each.sid) for each in store.endings.claim_messages()
+        (each.client_id, each.sub, each.sid) for each in store.endings.claim_messages(CLIENT, 9)
     ]
     assert 0 == store.endings.end_person(person.sub, {CLIENT})
     assert store.grants.find_access_token(offline.access_token) is None
@@ -325,13 +325,16 @@ def test_each_message_is_claimed_once(store: Store, clock: Clock) -> None:
         person, sid, _ = sign_in(store, number, f"person{number}")
         make_code(store, person, sid)
         store.endings.end_session(sid, {CLIENT})
-    claimed = [each.id for messages in race(lambda _: store.endings.claim_messages(1)) for each in messages]
+    claimed = [each.id for messages in race(lambda _: store.endings.claim_messages(CLIENT, 1)) for each in messages]
     assert 4 == len(claimed) == len(set(claimed))
-    assert [] == store.endings.claim_messages()
+    assert [] == store.endings.claim_messages(CLIENT, 9)
+    assert [] == store.endings.list_due_clients()
     store.endings.finish_message(claimed[0])
-    store.endings.postpone_message(claimed[1], 1000)
+    store.endings.postpone_message(claimed[1], 600)
     clock.offset += 31
-    again = store.endings.claim_messages()
+    assert [CLIENT] == store.endings.list_due_clients()
+    assert [] == store.endings.claim_messages("books", 9)
+    again = store.endings.claim_messages(CLIENT, 9)
     assert set(claimed[2:]) == {each.id for each in again}
 
 

@@ -66,7 +66,7 @@ class Store:
         )
         self.transactions = TransactionStore(database, lifetime=lifetimes.transaction)
         self.consents = ConsentStore(database)
-        self.grants = GrantStore(database, freshness=freshness)
+        self.grants = GrantStore(database, freshness=freshness, lifetimes=lifetimes)
         self.endings = EndingStore(database)
         self.keys = KeyStore(database)
         self.events = EventStore(database)

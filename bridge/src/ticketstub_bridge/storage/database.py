@@ -19,6 +19,7 @@ from sqlalchemy import (
     Connection,
     Double,
     Engine,
+    and_,
     bindparam,
     cast,
     create_engine,
@@ -34,6 +35,9 @@ from ticketstub_bridge.storage.tables import meta
 SCHEMA_VERSION = "0001"
 """The last migration that this code needs."""
 
+MAX_ERROR = 60.0
+"""Seconds by which a stored time may be ahead of the clock. More means that the clock was set back."""
+
 _WAIT = 5
 
 
@@ -42,14 +46,24 @@ class StoreError(Exception):
 
 
 class Clock:
-    """The time in seconds since 1970, and how far tests have moved it."""
+    """The time, and what tests do to it.
+
+    Attributes:
+        offset: seconds that have passed only in the test.
+        error: by how many seconds the clock is wrong.
+    """
 
     def __init__(self) -> None:
         self.offset = 0.0
+        self.error = 0.0
 
     def __call__(self) -> float:
-        """Return it."""
-        return time.time() + self.offset
+        """Return the seconds since 1970."""
+        return time.time() + self.offset + self.error
+
+    def steady(self) -> float:
+        """Return seconds that only ever grow, whatever is done to the clock."""
+        return time.monotonic() + self.offset
 
 
 class Database:
@@ -57,7 +71,7 @@ class Database:
 
     Args:
         url: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`.
-        clock: the time; on PostgreSQL, only its offset is used.
+        clock: the time; on PostgreSQL, only its offset and error are used.
         connections: how many connections are open at most.
 
     Attributes:
@@ -79,7 +93,7 @@ class Database:
     def _create_now(self) -> ColumnElement[float]:
         if self.is_sqlite:
             return bindparam("clock", callable_=self.clock, type_=Double)
-        offset = bindparam("clock_offset", callable_=lambda: self.clock.offset, type_=Double)
+        offset = bindparam("clock_offset", callable_=lambda: self.clock.offset + self.clock.error, type_=Double)
         return cast(extract("epoch", func.clock_timestamp()), Double) + offset
 
     @contextmanager
@@ -150,6 +164,14 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+def is_current(until: ColumnElement[float], now: ColumnElement[float], seconds: float) -> ColumnElement[bool]:
+    """Whether what lives for so many seconds still counts: it has not expired, and did not begin in the future.
+
+    After the clock was set back, expired things would count again. Most of them are from the future then, and refused.
+    """
+    return and_(until > now, until <= now + (seconds + MAX_ERROR))
 
 
 def _create_engine(url: str, connections: int) -> Engine:

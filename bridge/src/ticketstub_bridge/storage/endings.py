@@ -13,10 +13,12 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from ticketstub_bridge.sealing import make_identifier
-from ticketstub_bridge.storage.database import Database
+from ticketstub_bridge.storage.database import MAX_ERROR, Database
 from ticketstub_bridge.storage.tables import grants, logouts, sessions
 
 _CLAIM_SECONDS = 30
+LONGEST_WAIT = 600.0
+"""Seconds for which a message is postponed at most."""
 
 
 class LogoutMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,22 +94,29 @@ class EndingStore:
                     )
                 )
 
-    def claim_messages(self, limit: int = 20) -> list[LogoutMessage]:
-        """Choose messages that are due, each for one replica at a time."""
-        now = self._database.now()
-        is_due = logouts.c.next_at <= now
-        due = select(logouts.c.id).where(is_due).order_by(logouts.c.next_at).limit(limit)
+    def list_due_clients(self) -> list[str]:
+        """List the applications for which messages are due."""
         with self._database.read() as connection:
-            if connection.execute(due).first() is None:
-                return []  # as mostly: nothing is written
+            query = select(logouts.c.client_id).where(self._is_due()).distinct().order_by(logouts.c.client_id)
+            return list(connection.execute(query).scalars())
+
+    def claim_messages(self, client_id: str, limit: int) -> list[LogoutMessage]:
+        """Choose messages for an application that are due, each for one replica at a time."""
+        now, is_due = self._database.now(), self._is_due()
+        due = select(logouts.c.id).where(logouts.c.client_id == client_id, is_due)
         with self._database.write() as connection:
-            found = list(connection.execute(due).scalars())
+            found = list(connection.execute(due.order_by(logouts.c.next_at).limit(limit)).scalars())
             claim = update(logouts).where(logouts.c.id.in_(found), is_due)
             claimed = connection.execute(claim.values(next_at=now + _CLAIM_SECONDS).returning(logouts))
             return [
                 LogoutMessage(**{name: getattr(row, name) for name in LogoutMessage.__struct_fields__})
                 for row in claimed
             ]
+
+    def _is_due(self) -> ColumnElement[bool]:
+        now = self._database.now()
+        # What waits longer than anything is postponed was stored before the clock was set back.
+        return or_(logouts.c.next_at <= now, logouts.c.next_at > now + LONGEST_WAIT + MAX_ERROR)
 
     def finish_message(self, message_id: str) -> None:
         """Remove a message that was delivered or given up."""

@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, select, update
 
+from ticketstub_bridge.config import Lifetimes
 from ticketstub_bridge.sealing import digest, make_identifier
-from ticketstub_bridge.storage.database import Database
+from ticketstub_bridge.storage.database import Database, is_current
 from ticketstub_bridge.storage.people import Freshness, Person, read_person
 from ticketstub_bridge.storage.tables import access_tokens, codes, grants, people, refresh_tokens
 
@@ -82,10 +83,13 @@ class GrantStore:
     Args:
         database: the database.
         freshness: how long a membership counts.
+        lifetimes: how long codes and tokens count.
     """
 
-    def __init__(self, database: Database, *, freshness: Freshness) -> None:
+    def __init__(self, database: Database, *, freshness: Freshness, lifetimes: Lifetimes) -> None:
         self._database = database
+        self._seconds = {codes: lifetimes.code, refresh_tokens: lifetimes.refresh_token}
+        self._access_seconds = lifetimes.access_token
         self.freshness = freshness
         self._select_by_token = self._build_select_by_token()
 
@@ -175,15 +179,16 @@ class GrantStore:
             return None
         return RefreshToken(grant=_read_grant(row), digest=row.digest) if row.is_good else None
 
-    def find_refreshing_person(self, token: str) -> Person | None:
-        """Return whose refresh token this is, if it can still be redeemed by its application."""
+    def find_refreshing_person(self, token: str, client_id: str) -> Person | None:
+        """Return whose refresh token this is, if this application can still redeem it."""
         now = self._database.now()
         query = (
             select(people)
             .join(grants, grants.c.sub == people.c.sub)
             .join(refresh_tokens, refresh_tokens.c.grant_id == grants.c.id)
             .where(refresh_tokens.c.digest == digest(token), refresh_tokens.c.used_at.is_(None))
-            .where(refresh_tokens.c.expires_at > now, self._is_good(now))
+            .where(grants.c.client_id == client_id)
+            .where(self._is_current(refresh_tokens, now), self._is_good(now))
         )
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
@@ -193,13 +198,16 @@ class GrantStore:
         """Exchange a code for tokens; of several at once one succeeds, and the others end the grant."""
         unused = and_(codes.c.digest == code.digest, codes.c.redeemed_at.is_(None))
         return self._redeem(
-            update(codes).where(unused, codes.c.expires_at > self._database.now()), "redeemed_at", code.grant, issued
+            update(codes).where(unused, self._is_current(codes, self._database.now())),
+            "redeemed_at",
+            code.grant,
+            issued,
         )
 
     def rotate(self, token: RefreshToken, issued: IssuedTokens) -> bool:
         """Exchange a refresh token for tokens; of several at once one succeeds, and the others end the grant."""
         unused = and_(refresh_tokens.c.digest == token.digest, refresh_tokens.c.used_at.is_(None))
-        statement = update(refresh_tokens).where(unused, refresh_tokens.c.expires_at > self._database.now())
+        statement = update(refresh_tokens).where(unused, self._is_current(refresh_tokens, self._database.now()))
         return self._redeem(statement, "used_at", token.grant, issued)
 
     def _redeem(self, statement: Any, column: str, grant: Grant, issued: IssuedTokens) -> bool:  # noqa: ANN401  # SQL
@@ -250,8 +258,8 @@ class GrantStore:
             select(grants, people, *token_columns)
             .join(grants, grants.c.id == access_tokens.c.grant_id)
             .join(people, people.c.sub == grants.c.sub)
-            .where(access_tokens.c.digest == bindparam("token_digest"), access_tokens.c.expires_at > now)
-            .where(self._is_good(now))
+            .where(access_tokens.c.digest == bindparam("token_digest"))
+            .where(is_current(access_tokens.c.expires_at, now, self._access_seconds), self._is_good(now))
         )
 
     def revoke(self, token: str, client_id: str) -> bool:
@@ -296,7 +304,7 @@ class GrantStore:
 
     def _find(self, table: Any, secret: str, client_id: str) -> Any:  # noqa: ANN401  # a table, a row
         now = self._database.now()
-        good = and_(table.c.expires_at > now, self._is_good(now))
+        good = and_(self._is_current(table, now), self._is_good(now))
         query = (
             select(table, grants, people, good.label("is_good"))
             .join(grants, grants.c.id == table.c.grant_id)
@@ -305,6 +313,9 @@ class GrantStore:
         )
         with self._database.read() as connection:
             return connection.execute(query).one_or_none()
+
+    def _is_current(self, table: Table, now: ColumnElement[float]) -> ColumnElement[bool]:
+        return is_current(table.c.expires_at, now, self._seconds[table])
 
     def _is_good(self, now: ColumnElement[float]) -> ColumnElement[bool]:
         return and_(grants.c.ended_at.is_(None), self.freshness.is_member(now))

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Row, and_, case, exists, literal, or_, sel
 from sqlalchemy.exc import IntegrityError
 
 from ticketstub_bridge.sealing import make_identifier
-from ticketstub_bridge.storage.database import Database
+from ticketstub_bridge.storage.database import MAX_ERROR, Database
 from ticketstub_bridge.storage.tables import grants, people, sessions
 
 _CLAIM_SECONDS = 60
@@ -82,7 +82,8 @@ class Freshness(msgspec.Struct, frozen=True):
         good_for = case(
             (people.c.plex_token.is_(None), literal(self.recheck)), else_=literal(self.recheck + self.grace)
         )
-        return and_(people.c.lost_at.is_(None), people.c.checked_at > now - good_for)
+        can_be_asked_again = or_(people.c.plex_token.is_not(None), people.c.checked_at <= now + MAX_ERROR)
+        return and_(people.c.lost_at.is_(None), people.c.checked_at > now - good_for, can_be_asked_again)
 
 
 def read_person(row: Row[Any]) -> Person:
@@ -154,8 +155,12 @@ class PersonStore:
         due = and_(
             people.c.lost_at.is_(None),
             people.c.plex_token.is_not(None),
-            people.c.checked_at <= now - freshness.recheck,
-            or_(people.c.check_claimed_at.is_(None), people.c.check_claimed_at < now - _CLAIM_SECONDS),
+            or_(people.c.checked_at <= now - freshness.recheck, people.c.checked_at > now + MAX_ERROR),
+            or_(
+                people.c.check_claimed_at.is_(None),
+                people.c.check_claimed_at < now - _CLAIM_SECONDS,
+                people.c.check_claimed_at > now + MAX_ERROR,
+            ),
         )
         is_signed_in = or_(
             exists().where(sessions.c.sub == people.c.sub, sessions.c.ended_at.is_(None)),

@@ -7,13 +7,14 @@ that try the same step, one succeeds. Whether a session still counts is decided 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 import msgspec
 from sqlalchemy import Row, bindparam, select, update
 
 from ticketstub_bridge.sealing import digest, make_identifier, make_secret
-from ticketstub_bridge.storage.database import Database
+from ticketstub_bridge.storage.database import MAX_ERROR, Database, is_current
 from ticketstub_bridge.storage.people import Freshness, Person, read_person
 from ticketstub_bridge.storage.tables import consents, grants, people, sessions, transactions
 
@@ -110,7 +111,7 @@ class SessionStore:
             row = connection.execute(self._select_by_secret, {"secret_digest": digest(secret)}).one_or_none()
         if row is None:
             return None
-        if row.now - row.seen_at > _TOUCH_SECONDS:
+        if abs(row.now - row.seen_at) > _TOUCH_SECONDS:
             with self._database.write() as connection:
                 connection.execute(update(sessions).where(sessions.c.sid == row.sid).values(seen_at=now))
         return _read_session(row)
@@ -135,7 +136,7 @@ class SessionStore:
             .join(people, people.c.sub == sessions.c.sub)
             .where(
                 sessions.c.ended_at.is_(None),
-                sessions.c.expires_at > now,
+                is_current(sessions.c.expires_at, now, self.longest),
                 sessions.c.seen_at > now - self.idle,
                 self.freshness.is_member(now),
             )
@@ -144,11 +145,12 @@ class SessionStore:
 
 def _read_session(row: Row[Any]) -> Session:
     values = row._mapping  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # it is public in SQLAlchemy
+    age = row.now - values[sessions.c.auth_time]
     return Session(
         sid=values[sessions.c.sid],
         person=read_person(row),
         auth_time=values[sessions.c.auth_time],
-        age=max(0.0, row.now - values[sessions.c.auth_time]),
+        age=age if age > -MAX_ERROR else inf,  # approved in the future: how long ago is not known
         created_at=values[sessions.c.created_at],
         seen_at=values[sessions.c.seen_at],
         browser=values[sessions.c.browser],
@@ -223,7 +225,7 @@ class TransactionStore:
                 transactions.c.browser_digest == digest(browser),
                 transactions.c.sid == sid,
                 transactions.c.state == "signed_in",
-                transactions.c.expires_at > self._database.now(),
+                is_current(transactions.c.expires_at, self._database.now(), self.lifetime),
             )
             row = connection.execute(query).one_or_none()
             return _read_transaction(row) if row is not None else None
@@ -240,7 +242,7 @@ class TransactionStore:
                     transactions.c.id == transaction_id,
                     transactions.c.browser_digest == digest(browser),
                     transactions.c.state == old,
-                    transactions.c.expires_at > self._database.now(),
+                    is_current(transactions.c.expires_at, self._database.now(), self.lifetime),
                 )
                 .values(state=new)
                 .returning(transactions)
