@@ -91,6 +91,7 @@ async def test_the_verbs_of_a_running_bridge(serve: Serve) -> None:
     checked = run_bridge_command("check", "--folder", str(served.folder))
     assert "answers as this bridge" in checked.stdout, checked.stdout
     assert "belongs to this key" in checked.stdout
+    assert "Attic: Plex knows it as bridge.toml says" in checked.stdout
     text = (served.folder / "bridge.toml").read_text()
     (served.folder / "bridge.toml").write_text(text.replace('url = "', 'url = "x'))
     refused = run_bridge_command("reload", "--folder", str(served.folder))

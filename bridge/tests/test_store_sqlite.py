@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from bridge_tests.bridges import make_config
 from bridge_tests.store_suite import *  # noqa: F403  # the tests
 from ticketstub_bridge.storage import Clock, Database, Store
+from ticketstub_bridge.storage.migrate import migrate
 
 
 @pytest.fixture
@@ -29,3 +31,19 @@ def store(url: str, tmp_path: Path, clock: Clock) -> Iterator[Store]:
     database = Database(url, clock)
     yield Store(database, make_config(tmp_path))
     database.close()
+
+
+def test_only_its_owner_can_read_the_database(tmp_path: Path) -> None:
+    """The database and what SQLite keeps beside it have mode 0600, whatever the umask is."""
+    before = os.umask(0)
+    try:
+        url = f"sqlite:///{tmp_path / 'new.db'}"
+        migrate(url)
+        database = Database(url)
+        database.check_key("fingerprint")
+        assert {"new.db": 0o600, "new.db-wal": 0o600, "new.db-shm": 0o600} == {
+            each.name: each.stat().st_mode & 0o777 for each in tmp_path.glob("new.db*")
+        }
+        database.close()
+    finally:
+        os.umask(before)

@@ -219,14 +219,20 @@ def remove(client_id: str, folder: Path) -> None:
 @bridge.command()
 @_folder
 @click.option("--db", metavar="URL", help="A database that replaces the one in bridge.toml.")
+@_as_json
 @_report_errors
-def check(folder: Path, db: str | None) -> int:
-    """Check configuration, key, database, address, clock, Plex and applications: what is wrong, and what to do."""
+def check(folder: Path, db: str | None, as_json: bool) -> int:
+    """Check configuration, key, database, address, TLS, clocks, Plex and applications: what is wrong, what to do."""
     from ticketstub_bridge.checking import run_checks
 
     findings = run_checks(folder, _check_database(db))
-    for finding in findings:
-        click.echo(f"{finding.state:<8}{_UNPRINTABLE.sub(' ', finding.text)}")
+    if as_json:
+        rows = [{"state": each.state, "text": each.text, "advice": each.advice} for each in findings]
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        for finding in findings:
+            text = f"{finding.text}: {finding.advice}" if finding.advice else finding.text
+            click.echo(f"{finding.state:<8}{_UNPRINTABLE.sub(' ', text)}")
     return int(any(finding.state == "wrong" for finding in findings))
 
 

@@ -22,6 +22,7 @@ from ticketstub_bridge.config import Config, ConfigError
 from ticketstub_bridge.core import Bridge
 from ticketstub_bridge.logout import end_person
 from ticketstub_bridge.observing import log
+from ticketstub_bridge.recheck import look_for_servers
 
 SOCKET_NAME = "bridge.sock"
 _TIMEOUT = 30
@@ -70,6 +71,9 @@ def create_control_app(bridge: Bridge, load: Callable[[], Config]) -> Starlette:
         log("keys_rotated", keys=len(kids))
         return JSONResponse({"kids": kids})
 
+    async def check_servers(_request: Request) -> Response:
+        return JSONResponse(await look_for_servers(bridge))
+
     async def reload(_request: Request) -> Response:
         try:
             await bridge.run(lambda: bridge.reload(load()))
@@ -84,6 +88,7 @@ def create_control_app(bridge: Bridge, load: Callable[[], Config]) -> Starlette:
         "/sign-out": sign_out,
         "/keys/rotate": rotate_keys,
         "/reload": reload,
+        "/servers": check_servers,
     }
     return Starlette(routes=[Route(path, endpoint, methods=["POST"]) for path, endpoint in routes.items()])
 

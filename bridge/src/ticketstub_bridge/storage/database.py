@@ -8,10 +8,11 @@ database's, so that replicas agree. Whatever fails raises an `SQLAlchemyError`, 
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from sqlalchemy import (
@@ -73,6 +74,9 @@ class Database:
         url: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`.
         clock: the time; on PostgreSQL, only its offset and error are used.
         connections: how many connections are open at most.
+
+    Raises:
+        OSError: the SQLite file cannot be created.
 
     Attributes:
         writes: how many transactions of this process have ended; it changes before a write is acknowledged.
@@ -138,8 +142,12 @@ class Database:
                 "the database was not migrated: ticketstub bridge serve does it, or ticketstub bridge migrate"
             )
 
-    def check_key(self, fingerprint: str) -> None:
+    def check_key(self, fingerprint: str, *, may_store: bool = True) -> None:
         """Compare the key of this bridge with the one that the database was first used with.
+
+        Args:
+            fingerprint: the key's.
+            may_store: whether to store it in a database that was not used yet.
 
         Raises:
             StoreError: it is another one.
@@ -147,6 +155,8 @@ class Database:
         query = select(meta.c.value).where(meta.c.name == "key")
         with self.read() as connection:
             known = connection.execute(query).scalar()
+        if known is None and not may_store:
+            return
         if known is None:
             try:
                 with self.write() as connection:
@@ -174,8 +184,15 @@ def is_current(until: ColumnElement[float], now: ColumnElement[float], seconds: 
     return and_(until > now, until <= now + (seconds + MAX_ERROR))
 
 
+def _create_file(path: str) -> None:
+    """Create an SQLite file that only its owner can read; SQLite gives the files beside it the same mode."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
 def _create_engine(url: str, connections: int) -> Engine:
     if url.startswith("sqlite"):
+        _create_file(url.removeprefix("sqlite:///"))
         engine = create_engine(
             url, pool_size=connections, max_overflow=0, pool_timeout=_WAIT, connect_args={"timeout": _WAIT}
         )
