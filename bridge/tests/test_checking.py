@@ -207,7 +207,7 @@ def test_no_tls_and_nothing_there(setting: Setting) -> None:
 def test_clocks(setting: Setting) -> None:
     """A clock that differs from Plex's by more than half a minute is wrong."""
     setting.start_proxy()
-    setting.plex.date = datetime.now(UTC) + timedelta(hours=1)
+    setting.plex.date = datetime.now(UTC) + timedelta(hours=1, seconds=30)
     assert_one(find_wrong(setting.check()), "differ by 36", "time synchronization")
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx2 as httpx
 import pytest
 from joserfc import jwt
 from joserfc.errors import ExpiredTokenError, InvalidTokenError
 
 from bridge_tests.bridges import FILMS, SECRET, BridgeUnderTest, basic, get_query
 from bridge_tests.browsing import Application, Browser, find_form
+from ticketstub_bridge.control import create_control_app
 from ticketstub_bridge.storage import Database, Store
 
 HOUR = 3600.0
@@ -145,6 +147,18 @@ async def test_idle_time_and_max_age_are_not_prolonged(
     assert "Continue to Plex" in page.text
     tested.advance(12 * HOUR + 1)
     assert not await is_signed_in(browser)
+
+
+async def test_sessions_of_the_future_are_listed(tested: BridgeUnderTest, browser: Browser, films: Application) -> None:
+    """The administrator's list shows a session whose approval is in the future."""
+    await browser.sign_in(films.make_url())
+    tested.advance(2 * HOUR)
+    await browser.sign_in(films.make_url(prompt="login"))
+    tested.set_clock(-HOUR)
+    transport = httpx.ASGITransport(create_control_app(tested.bridge, lambda: tested.bridge.config))
+    async with httpx.AsyncClient(transport=transport, base_url="http://bridge") as http:
+        (session,) = (await http.post("/sessions")).json()
+    assert ("tom", "Firefox on Linux") == (session["handle"], session["browser"])
 
 
 async def test_memberships_are_asked_again_and_messages_sent(

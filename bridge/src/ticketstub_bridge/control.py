@@ -51,7 +51,10 @@ def create_control_app(bridge: Bridge, load: Callable[[], Config]) -> Starlette:
     async def list_sessions(_request: Request) -> Response:
         sessions = await bridge.run(bridge.store.sessions.list_active)
         return JSONResponse(
-            [_describe(each, ("person",)) | {"handle": each.person.handle, "sub": each.person.sub} for each in sessions]
+            [
+                _describe(each, ("person", "age")) | {"handle": each.person.handle, "sub": each.person.sub}
+                for each in sessions
+            ]
         )
 
     async def list_events(request: Request) -> Response:

@@ -71,9 +71,9 @@ async def look_for_servers(bridge: Bridge) -> dict[str, str]:
     found: dict[str, str] = {}
     for server in bridge.config.servers:
         asked = [each for each in people if each.plex_token and server.slug in each.roles]
-        asked.sort(key=lambda each: each.account_id != server.owner_id)
+        owners = [each for each in asked if each.account_id == server.owner_id]
         found[server.slug] = "owner_refused" if str(server.owner_id) in refused and not asked else "nobody"
-        for person in asked[:_ASKED]:
+        for person in [*owners, *asked][:_ASKED]:
             found[server.slug] = await _look_for(bridge, server, person)
             if found[server.slug] != "not_seen":
                 break
