@@ -204,6 +204,15 @@ async def test_a_client_that_does_not_read_is_disconnected() -> None:
     opened.handle_connection_end()
 
 
+async def test_a_client_that_pings_and_does_not_read_is_disconnected() -> None:
+    """If more answers to its pings wait for it than the limit, its connection is aborted, too."""
+    opened, transport = begin()
+    transport.unread = MAX_UNREAD_BYTES + 1
+    opened.receive(masked(9, b"there"))
+    assert (b"", "aborted") == (transport.written, transport.how)
+    opened.handle_connection_end()
+
+
 async def test_its_end_is_told_once_its_connection_has_ended() -> None:
     """`on_close` is called at the end of the connection, and no timer is left."""
     opened, _ = begin(ping_seconds=0.01)

@@ -83,10 +83,7 @@ class WebSocket:
 
     def send(self, text: str) -> None:
         """Send a message; nothing if the WebSocket is closing, or its client does not read."""
-        if self._protocol.state is not State.OPEN:
-            return
-        if self._transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
-            self._transport.abort()
+        if self._protocol.state is not State.OPEN or self._has_unread():
             return
         self._protocol.send_text(text.encode())
         self._flush()
@@ -104,6 +101,8 @@ class WebSocket:
 
     def receive(self, data: bytes) -> None:
         """Take what came from the client."""
+        if self._has_unread():  # or it could let answers to its pings pile up
+            return
         self._has_answered = True
         self._protocol.receive_data(data)
         self._protocol.events_received()  # the client's messages, which mean nothing here
@@ -113,6 +112,13 @@ class WebSocket:
         """Stop the pings, and call `on_close`."""
         self._ping_timer.cancel()
         self.on_close()
+
+    def _has_unread(self) -> bool:
+        """Return whether the client has left too much unread, and abort the connection then."""
+        has_unread = self._transport.get_write_buffer_size() > MAX_UNREAD_BYTES
+        if has_unread:
+            self._transport.abort()
+        return has_unread
 
     def _ping(self) -> None:
         if not self._has_answered:
