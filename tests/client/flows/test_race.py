@@ -273,6 +273,14 @@ def test_the_remembered_address_has_a_head_start() -> None:
     assert 0.3 == asked[0]
 
 
+def test_the_head_start_begins_with_the_call() -> None:
+    """If finding out about the network takes a while, plex.tv is still asked when the head start is over."""
+    race = remembering((LOCAL, DEAD), (REMOTE, Host()))
+    race.blocking_seconds = [0.2]
+    race.connect()
+    assert [0.3] == [round(moment - 1000.0, 6) for moment, request in race.sent if request.call == "resources"][:1]
+
+
 def test_a_remembered_address_that_answers() -> None:
     """If the remembered address answers, nothing else is tried, and the list is refreshed only afterwards."""
     race = remembering((LOCAL, Host(0.2)), (REMOTE, Host(0.001)))
@@ -866,6 +874,11 @@ def test_servers_and_networks_that_are_remembered_are_bounded() -> None:
         _connect_unwatched(race, "S19")
     (latest, *_) = race.context.known_servers[Token(ACCOUNT)]
     assert [f"10.0.{number}.0/24" for number in range(4, 12)] == list(latest.routes)
+    for network in ("10.0.4.0/24", "10.0.12.0/24"):  # the first one is used again, and so is not the oldest any more
+        race.network_name = network
+        _connect_unwatched(race, "S19")
+    (latest, *_) = race.context.known_servers[Token(ACCOUNT)]
+    assert ["10.0.6.0/24", "10.0.4.0/24", "10.0.12.0/24"] == [list(latest.routes)[place] for place in (0, -2, -1)]
 
 
 def _connect_unwatched(race: Race, name: str) -> None:

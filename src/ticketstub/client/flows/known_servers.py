@@ -102,7 +102,9 @@ def remember(
             server = replace(stored, routes=routes)
         else:
             server = KnownServer(resource=resource, listed_at=now, routes=routes)
-        return servers if server == stored else (server, *_without(servers, resource))[:_MAX_SERVERS]
+        if stored and server == stored and list(routes) == list(stored.routes):
+            return servers
+        return (server, *_without(servers, resource))[:_MAX_SERVERS]
 
     yield from _save(change, context)
 
@@ -134,7 +136,7 @@ def _load(context: FlowContext) -> Servers:
 
 def _save(change: Callable[[Servers], Servers], context: FlowContext) -> Flow[None]:
     before = _load(context)
-    if change(before) == before:
+    if change(before) is before:
         return
     session = get_stored_session(context.settings)
     if session:
