@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import requests
 
@@ -123,6 +124,22 @@ def test_a_second_refusal_is_returned(library: Library, record: Record) -> None:
     plex = library.client(plex_tv=server.url, token=source)
     assert (401, "no") == library.send(plex, f"{server.url}/")[:2]
     assert [TOKEN, NEW] == server.tokens
+
+
+async def test_a_refusal_that_is_not_read_keeps_no_connection(record: Record) -> None:
+    """aiohttp, with one connection at a time, repeats a request whose long refusal nobody reads."""
+    server = record(
+        lambda _line, fields: reply(200 if fields.get("x-plex-token") == NEW else 401, body=b"no" * 1_000_000)
+    )
+    source = Source(TOKEN, NEW)
+    async with (
+        AsyncPlex(plex_tv=server.url, token=source, device=DEVICE) as plex,
+        aiohttp.ClientSession(
+            middlewares=(AiohttpAuth(plex),), connector=aiohttp.TCPConnector(limit=1), timeout=aiohttp.ClientTimeout(5)
+        ) as session,
+        session.get(f"{server.url}/") as response,
+    ):
+        assert 200 == response.status
 
 
 def test_other_refusals_are_returned(library: Library, record: Record) -> None:

@@ -112,6 +112,30 @@ def test_callers_share_a_run() -> None:
     assert {} == jobs.shared
 
 
+def test_callers_share_a_value() -> None:
+    """Threads that wait for a run that succeeds get its value, and do not run it again."""
+    jobs, transport = BackgroundJobs(), Recording()
+    release, runs, values = threading.Event(), list[str](), list[object]()
+
+    def shared() -> Flow:
+        runs.append("run")
+        yield RunBlocking(release.wait)
+        return "value"
+
+    def caller() -> Flow:
+        return (yield RunShared("key", shared))
+
+    threads = [threading.Thread(target=lambda: values.append(run(caller(), transport, jobs))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: runs)
+    time.sleep(0.05)  # the others wait
+    release.set()
+    for thread in threads:
+        thread.join()
+    assert (["run"], ["value"] * 4) == (runs, values)
+
+
 def test_an_interrupted_leader_is_replaced() -> None:
     """If the thread that runs a shared flow is interrupted, another caller runs it again."""
     jobs, transport = BackgroundJobs(), Recording()
