@@ -63,6 +63,7 @@ async def test_keys_rotate_with_an_overlap(tested: BridgeUnderTest, browser: Bro
         ("resource=acct:tom@example.org&rel=other", 200, 0),
         ("", 400, None),
         ("resource=tom", 400, None),
+        ("resource=acct:tom@example.org&resource=acct:mira@example.org", 400, None),
     ],
 )
 async def test_webfinger(tested: BridgeUnderTest, query: str, status: int, links: int | None) -> None:
@@ -250,6 +251,10 @@ async def test_without_the_database_nothing_is_answered(
         assert 200 == (await http.get("/livez")).status_code
     for path in ("/account", films.make_url()):
         assert 503 == (await browser.get(path)).status_code
+    silent = await browser.get(films.make_url(prompt="none", state="s"))  # must show no page (RFC 6749, 4.1.2.1)
+    assert silent.headers["location"].startswith(f"{FILMS}?")
+    assert {"error": "temporarily_unavailable", "state": "s", "iss": URL} == get_query(silent.headers["location"])
+    assert 503 == (await browser.get(films.make_url(prompt="none", redirect_uri="https://evil.test/"))).status_code
 
 
 async def test_draining(tested: BridgeUnderTest) -> None:

@@ -22,12 +22,13 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ticketstub_bridge import endpoints, interaction
+from ticketstub_bridge.authorization import make_silent_error
 from ticketstub_bridge.core import Bridge, Overloaded
 from ticketstub_bridge.logout import keep_delivering, log_out
 from ticketstub_bridge.observing import log, log_failure
 from ticketstub_bridge.pages import COMMON_HEADERS, STATIC_FILES
 from ticketstub_bridge.recheck import check_due
-from ticketstub_bridge.requests import BadBody, get_bridge
+from ticketstub_bridge.requests import BadBody, get_bridge, read_query, redirect
 from ticketstub_bridge.sealing import make_identifier
 
 _FORWARDED = frozenset({"x-forwarded-for", "x-forwarded-host", "forwarded", "via", "x-real-ip"})
@@ -221,6 +222,10 @@ def _answer_error(request: Request, status: int, title: str, code: str) -> Respo
     headers = {"Cache-Control": "no-store"} | ({"Retry-After": "5"} if status == 503 else {})
     if request.url.path in {"/token", "/userinfo", "/revoke", "/jwks"}:
         return endpoints.answer_error(request, status, code, headers)
+    if status >= 500 and request.url.path == "/authorize":
+        url = make_silent_error(get_bridge(request), read_query(request), code)
+        if url is not None:
+            return redirect(url)
     text = "Try again in a moment." if status >= 500 else "Begin again in the application."
     response = get_bridge(request).pages.render_message(title, [text], status=status)
     response.headers.update(headers)

@@ -112,16 +112,7 @@ def check_authorization(bridge: Bridge, parameters: Parameters, session: Session
         AuthorizationError: a fault that is reported to the application.
     """
     values = parameters.values
-    client = _find_client(bridge, parameters)
-    unchecked = Authorization(
-        client=client,
-        parameters=values if "state" not in parameters.repeated else {k: v for k, v in values.items() if k != "state"},
-        scope="",
-        prompt=frozenset(values.get("prompt", "").split()),
-        max_age=None,
-        expected_sub=None,
-        issuer=bridge.config.url,
-    )
+    unchecked = _read_request(bridge, parameters)
 
     def fail(error: str, description: str = "") -> AuthorizationError:
         return AuthorizationError(unchecked.make_error(error, description))
@@ -141,6 +132,29 @@ def check_authorization(bridge: Bridge, parameters: Parameters, session: Session
         scope=grant.granted_scope,
         max_age=int(values["max_age"]) if "max_age" in values else None,
         expected_sub=str(claims.get("sub")) if claims else None,
+    )
+
+
+def make_silent_error(bridge: Bridge, parameters: Parameters, error: str) -> str | None:
+    """Return where to report that nothing can be answered, for a request that must show no page (`prompt=none`)."""
+    try:
+        request = _read_request(bridge, parameters)
+    except UnknownApplication:
+        return None
+    return request.make_error(error) if "none" in request.prompt else None
+
+
+def _read_request(bridge: Bridge, parameters: Parameters) -> Authorization:
+    """Return a request of which only application and address are checked."""
+    values = parameters.values
+    return Authorization(
+        client=_find_client(bridge, parameters),
+        parameters=values if "state" not in parameters.repeated else {k: v for k, v in values.items() if k != "state"},
+        scope="",
+        prompt=frozenset(values.get("prompt", "").split()),
+        max_age=None,
+        expected_sub=None,
+        issuer=bridge.config.url,
     )
 
 

@@ -80,7 +80,7 @@ async def show_keys(request: Request) -> Response:
 async def show_webfinger(request: Request) -> Response:
     """Say that this bridge is the issuer for a person or address (RFC 7033)."""
     bridge, query = get_bridge(request), request.query_params
-    resource = query.get("resource", "")
+    resource = " ".join(query.getlist("resource"))  # two of them are none
     if not re.fullmatch(r"(acct:[^\s@]{1,100}@|https?://)[A-Za-z0-9.\-:\[\]]{1,253}(/\S{0,500})?", resource):
         return JSONResponse({"error": "invalid_request"}, 400, {"Access-Control-Allow-Origin": "*"})
     relations = query.getlist("rel")
