@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import threading
 import time
+from contextlib import suppress
 
 import aiohttp
 import pytest
 
 from tests.client.transports import hostile
-from tests.client.transports.conftest import SHORT, TIMEOUT, request
+from tests.client.transports.conftest import SHORT, TIMEOUT, Authority, request
 from ticketstub.client.transports.aiohttp import AiohttpTransport
 from ticketstub.errors import Unreachable
 
@@ -30,6 +34,28 @@ async def test_cancel_closes_the_exchange() -> None:
             assert task.cancelled()
             if behave is hostile.silent:
                 assert await asyncio.to_thread(server.ended.wait, 1)
+    await transport.close()
+
+
+async def test_cancel_waits_for_no_tls_shutdown(authority: Authority) -> None:
+    """Cancelling a send over TLS closes its connection at once, also if the server never answers the TLS shutdown."""
+
+    def answer_nothing(server: hostile.Server, sock: socket.socket) -> None:
+        server.read(sock)
+        received.set()
+        with socket.socket(fileno=os.dup(sock.fileno())) as below, suppress(ConnectionResetError):
+            while below.recv(65536):
+                pass
+        server.ended.set()
+
+    received = threading.Event()
+    transport = AiohttpTransport(ssl_context=authority.trusting())
+    with hostile.Server(answer_nothing, authority.serving("127.0.0.1")) as server:
+        task = asyncio.create_task(send(transport, server.url))
+        assert await asyncio.to_thread(received.wait, 60)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert await asyncio.to_thread(server.ended.wait, 20)  # asyncio would wait for 30
     await transport.close()
 
 

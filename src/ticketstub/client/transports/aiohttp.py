@@ -13,6 +13,7 @@ import asyncio
 import socket
 import ssl
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -38,6 +39,10 @@ from ticketstub.client.transports.dial import FindProxy, find_proxy
 from ticketstub.dns import Resolver, alook_up, resolve_with_system
 from ticketstub.errors import PlexError
 from ticketstub.messages import Origin, Request, Response
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.client_reqrep import ConnectionKey
 
 _AUTO_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _MAX_CONNECTIONS = 256
@@ -134,7 +139,7 @@ class AiohttpTransport(AsyncTransport):
                 each: its_session for each, its_session in list(self._own_sessions.items()) if not each.is_closed()
             }
             session = self._own_sessions[loop] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
+                connector=_Connector(
                     limit=_MAX_CONNECTIONS,
                     keepalive_timeout=_IDLE_TIMEOUT,
                     resolver=_ThreadedResolver(self.resolver),
@@ -206,6 +211,20 @@ def _translate_error(origin: Origin, error: BaseException, *, was_closed: bool) 
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return make_closed_early_error(origin)
     return make_unreachable_error(origin, error, sent=sent)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Closes a TLS connection that is not used again at once.
+
+    aiohttp leaves that to asyncio, which waits up to 30 seconds for the server's side of the TLS shutdown. Until then a
+    cancelled request would occupy its socket, and the end of the event loop would leave it open.
+    """
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        is_over = should_close or protocol.should_close
+        if is_over and key.is_ssl:
+            protocol.abort()
+        super()._release(key, protocol, should_close=is_over)
 
 
 class _ThreadedResolver(AbstractResolver):
