@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.conftest import Command, Start
 from tests.cli.test_serve import status_of
+from ticketstub.cli.local_plex import create_controller
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send, and no modes of this kind")
 
@@ -109,3 +110,10 @@ def _seen(url: str) -> str:
         return type(error).__name__
     except Exception as error:  # noqa: BLE001  # http.client's own kinds, for a body that is cut off
         return type(error).__name__
+
+
+def test_a_controller_is_made_only_where_it_has_something_to_do() -> None:
+    """Without a key and without chaos there is none; with chaos alone, there is one without an API."""
+    assert (None, None) == create_controller(None, 0.0, 7)
+    controller, api = create_controller(None, 0.5, 7)
+    assert (True, None) == (controller is not None, api)

@@ -208,6 +208,10 @@ USES: dict[str, Use] = {
     "base_url": lambda on, url: on.plex("http://127.0.0.1:9").ping(base_url=url, token=CANARY),
     "sign_out": lambda on, url: on.plex(url, token=CANARY).sign_out(),
     "server_information": lambda on, url: on.plex(url, server=url, token=CANARY).server_information(),
+    "connect": lambda on, url: on.plex(url, token=CANARY).connect("Attic"),
+    "connect that offers more": lambda on, url: on.plex(url, token=CANARY).connect("Attic", on_better=print),
+    "reachability": lambda on, url: on.plex(url, token=CANARY).reachability("Attic"),
+    "membership": lambda on, url: on.plex(url, token=CANARY).account().membership("Attic", owner=1),
 }
 
 

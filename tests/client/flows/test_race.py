@@ -35,7 +35,7 @@ from tests.examples import examples
 from tests.tables import every
 from ticketstub.client.config import KnownServers
 from ticketstub.client.flows.request import send_call
-from ticketstub.client.network import is_never_dialled
+from ticketstub.client.network import find_source, is_never_dialled
 from ticketstub.credentials.store import Credential, KnownServer, MemoryStore
 from ticketstub.dns import parse_ip
 from ticketstub.errors import (
@@ -153,6 +153,11 @@ def test_addresses_without_a_route_come_last() -> None:
     )
     raises(ServerUnreachable, race)
     assert [REMOTE, LOCAL_6, docker, RELAY] == race.tried
+
+
+def test_the_source_of_a_route() -> None:
+    """The address from which this computer would connect to itself is its own, and to nowhere there is none."""
+    assert ("127.0.0.1", None) == (find_source("127.0.0.1"), find_source("999.0.0.1"))
 
 
 def test_docker_addresses_of_this_computer_are_usual() -> None:
