@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.approving import link
-from tests.cli.conftest import MIRA, TOM, Process, Start, environment, keep, store_in, text_of
+from tests.cli.conftest import MIRA, SOURCE, TOM, Process, Start, environment, keep, store_in, text_of
 from ticketstub.local_plex.world.schema import World
 from ticketstub.testing import LocalPlexController, local_plex
 
@@ -297,3 +297,12 @@ def _converse(terminal: int, answers: list[tuple[str, str]]) -> str:
         shown += text
         if waiting and shown.endswith(waiting[0][0]):
             os.write(terminal, f"{waiting.pop(0)[1]}\n".encode())
+
+
+def test_little_is_imported_before_ctrl_c_is_handled() -> None:
+    """Importing the entry point loads no module that is slow to load, since Ctrl-C would then show a traceback."""
+    program = "import sys; import ticketstub.cli; print(*{'typing', 're', 'enum', 'click'}.intersection(sys.modules))"
+    command = [sys.executable, "-S", "-c", program]
+    environ = os.environ | {"PYTHONPATH": str(SOURCE)}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=True)
+    assert "\n" == done.stdout

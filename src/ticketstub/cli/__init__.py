@@ -7,7 +7,9 @@ A command imports what is slow to import only when it runs.
 
 from __future__ import annotations
 
-from typing import NoReturn
+TYPE_CHECKING = False  # as type checkers know it: loading `typing` takes a while, and Ctrl-C is handled in `main` only
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main() -> NoReturn:
