@@ -21,7 +21,7 @@ pytest := PYTHONDONTWRITEBYTECODE= $(bin)/python -m pytest -n auto --dist loadfi
 args ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-installs mutants strangers bench check format docs pictures pins clean
+.PHONY: help setup demo bench-setup test test-all test-installs mutants strangers bench check format docs pictures pins clean
 .PHONY: bridge-setup bridge-demo bridge-test bridge-test-all bridge-mutants bridge-bench bridge-check
 
 help:
@@ -31,7 +31,8 @@ help:
 	@echo 'make test-all   run every test: published clients, browsers, documentation pages, fresh installs (half an hour)'
 	@echo 'make test-installs  build the wheel, and try it with the newest and the oldest dependencies'
 	@echo 'make mutants    change the source in 150 places, one after the other, and see which change make test notices'
-	@echo 'make strangers  run the published clients, and write docs/strangers.md of what was found'
+	@echo 'make strangers  run the published clients, and write docs/tested-clients.md of what was found'
+	@echo 'make bench-setup  add to .venv what draws the plots, which one test of make test-all needs'
 	@echo 'make bench      measure against peers and floors, and write docs/explanation/performance.md (half an hour)'
 	@echo 'make check      linters and type checkers'
 	@echo 'make format     generate the sync client, the table of names and the reference, then format everything'
@@ -65,6 +66,8 @@ mutants: $(stamp) $(project)
 
 strangers: $(stamp) $(project)
 	@$(bin)/python -m pytest tests/strangers -n auto --dist loadfile --write-strangers $(args)
+
+bench-setup: $(bench_stamp) $(project)
 
 bench: $(bench_stamp) $(project)
 	@$(bin)/python -m benchmarks $(args)

@@ -131,7 +131,7 @@ def _with_dead_ones(plan: Plan) -> Row:
         "ms",
         figures,
         "the good one + 300 ms",
-        f"+ {more:.0f} ms; {median(aborted):.0f} dials aborted",
+        f"{more:+.0f} ms; {median(aborted):.0f} dials aborted",
     )
 
 
@@ -206,7 +206,7 @@ def _remembered(plan: Plan) -> Iterator[Row]:
 
         dead = plan.rounds({"ours": after_death}, 5)
         more = dead["ours"].median - figures["ours"].median
-        yield Row("connect, remembered address dead", "ms", dead, "the good one + 300 ms", f"+ {more:.0f} ms")
+        yield Row("connect, remembered address dead", "ms", dead, "the good one + 300 ms", f"{more:+.0f} ms")
         client.plex.close()
 
 
@@ -222,7 +222,7 @@ def _all_dead() -> Row:
                 taken.append((time.perf_counter() - start) * 1000)
         client.plex.close()
     figure = Figure(tuple(taken))
-    return Row("connect, all addresses dead", "ms", {"ours": figure}, "6,500 + 100 ms", f"+ {max(taken) - 6500:.0f} ms")
+    return Row("connect, all addresses dead", "ms", {"ours": figure}, "≤ 6,600 ms", f"{max(taken):,.0f} ms")
 
 
 def _bad_one_first(plan: Plan, behaviour: str, stolen: list[str]) -> Row:
@@ -234,7 +234,7 @@ def _bad_one_first(plan: Plan, behaviour: str, stolen: list[str]) -> Row:
         bad, _ = plex.media_server("Attic").addresses
         stolen += map(str, bad.tokens)
     more = figures["ours"].median - figures["ours, only the good one"].median
-    return Row(f"connect, {behaviour} first", "ms", figures, "the good one + 100 ms", f"+ {more:.0f} ms")
+    return Row(f"connect, {behaviour} first", "ms", figures, "the good one + 100 ms", f"{more:+.0f} ms")
 
 
 def _interrupt(plan: Plan) -> Row:

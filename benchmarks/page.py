@@ -1,12 +1,13 @@
 """Writes the performance page: a table and the plots of each group, and what they were measured on.
 
-Rule: every figure on the page comes from one run of all groups; nothing is typed in.
+Rule: every figure on the page comes from one run of all groups, and the README's from the page; nothing is typed in.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from benchmarks.measure import Curve, Figure, Result, Row
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/explanation/performance.md"
 PLOTS = ROOT / "docs/_static/performance"
+README = ROOT / "README.md"
 TITLES = {
     "client": "The library",
     "command": "The command",
@@ -34,6 +36,11 @@ row take turns, round by round, so that a busy machine slows them alike, and rat
 Figures are medians, with the middle half of the rounds in brackets. `make bench` measures everything and writes this
 page. Each section says how to repeat its rows. On two cores, the program that loads a server competes with it.
 """
+_SUMMARY = """\
+A fresh process gets its first answer after {first[ours]} (plex-api-client {first[plex-api-client]}, `http.client`
+{first[http.client]}), and each further one after {more[ours]} ({more[plex-api-client]}, {more[http.client]}):
+see [Performance](docs/explanation/performance.md).
+"""
 _BUSY = """
 The machine was busy with other work ({load:.1f} runnable processes on {cores} cores), so that absolute times are longer
 and spreads wider than on a quiet one. The ratios hold better.
@@ -41,7 +48,7 @@ and spreads wider than on a quiet one. The ratios hold better.
 
 
 def write(results: Mapping[str, Sequence[Result]], load: float, page: Path = PAGE, plots: Path = PLOTS) -> None:
-    """Write the page and draw its plots.
+    """Write the page and draw its plots. Write the README's line of figures, too, if the page is the documentation's.
 
     Args:
         results: what was measured, by group.
@@ -60,7 +67,25 @@ def write(results: Mapping[str, Sequence[Result]], load: float, page: Path = PAG
         for curve in (each for each in measured if isinstance(each, Curve)):
             draw(curve, plots)
             parts.append(_show_plot(curve, os.path.relpath(plots, page.parent)))
-    page.write_text("\n".join(part.rstrip("\n") + "\n" for part in parts), "utf-8")
+    text = "\n".join(part.rstrip("\n") + "\n" for part in parts)
+    page.write_text(text, "utf-8")
+    if page == PAGE:
+        README.write_text(put_summary(README.read_text("utf-8"), text), "utf-8")
+
+
+def put_summary(readme: str, page: str) -> str:
+    """Return the README with the line of figures that the performance page gives: below the comment that says so."""
+    figures = {"first": "fresh process to first answer", "more": "get_token_details, one after the other"}
+    summary = _SUMMARY.format(**{name: _read_medians(page, what) for name, what in figures.items()})
+    return re.sub(r"(?<=<!-- figures: `make bench` -->\n).+?\n(?=\n)", summary, readme, count=1, flags=re.DOTALL)
+
+
+def _read_medians(page: str, what: str) -> dict[str, str]:
+    """Return each subject's median with its unit, of a row of the page."""
+    found = re.search(rf"^\| {re.escape(what)} \| (.+?) \|", page, re.MULTILINE)
+    assert found, f"the page has no row {what}"
+    figures = re.findall(r"(\S+)(?: \+ json)? ([\d,.]+) \([^)]*\) (\S+)", found[1].replace("<br>", "\n"))
+    return {who: f"{median} {unit}" for who, median, unit in figures}
 
 
 def _describe_machine(load: float) -> str:

@@ -10,8 +10,9 @@ import signal
 import sqlite3
 from collections.abc import Callable, Generator, Iterator
 from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -21,6 +22,7 @@ from ticketstub.local_plex.domain import passwords
 pytest_plugins = ["tests.strangers.gathering"]  # here: with xdist, the first process sees no deeper conftest.py
 
 Require = Callable[[str, str], str]
+RequirePackage = Callable[[str, str], None]
 REAL_COST = passwords.ARGON2_COST
 REAL_FSYNC, REAL_CONNECT = os.fsync, sqlite3.connect
 HERE = Path(__file__).parent
@@ -132,12 +134,26 @@ def require() -> Require:
     def find(tool: str, how_to_get: str) -> str:
         if found := shutil.which(tool):
             return found
-        reason = f"{tool} is not on the PATH: {how_to_get}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+        _leave_out(f"{tool} is not on the PATH: {how_to_get}")
 
     return find
+
+
+@pytest.fixture(scope="session")
+def require_package() -> RequirePackage:
+    """See that a package is installed that `make setup` does not install, as `require` does for a program."""
+
+    def see(package: str, how_to_get: str) -> None:
+        if not find_spec(package):
+            _leave_out(f"{package} is not installed: {how_to_get}")
+
+    return see
+
+
+def _leave_out(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
 
 
 class Unsynced(sqlite3.Connection):

@@ -6,13 +6,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from benchmarks.__main__ import GROUPS
-from benchmarks.page import PAGE, PLOTS, TITLES
+from benchmarks.page import PAGE, PLOTS, README, TITLES, put_summary
 from tests.docs.pages import ROOT
 
 
@@ -45,13 +44,21 @@ def test_each_plot_is_on_the_page_for_light_and_for_dark() -> None:
     assert [] == [svg for svg in drawn if re.search(r"url\((?!#)|@import|@font-face|href=\"(?!#)", svg)]
 
 
+def test_the_readme_has_the_figures_of_the_page() -> None:
+    """The README's line of figures is the one that `make bench` writes from the page, and follows other figures."""
+    readme, text = README.read_text("utf-8"), PAGE.read_text("utf-8")
+    assert readme == put_summary(readme, text)
+    assert readme != put_summary(readme, re.sub(r"plex-api-client [\d,]+ ", "plex-api-client 9 ", text))
+
+
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
-def test_the_rows_are_those_of_the_benchmarks(tmp_path: Path, require: Callable[[str, str], str]) -> None:
+def test_the_rows_are_those_of_the_benchmarks(
+    tmp_path: Path, require: Callable[[str, str], str], require_package: Callable[[str, str], None]
+) -> None:
     """Every benchmark runs, and the page has its rows and what they must reach; more sizes are on the page alone."""
     require("wrk", "install your system's package of that name")
-    if not find_spec("matplotlib"):
-        pytest.skip("plots need requirements/bench.txt: `make bench` installs it")
+    require_package("matplotlib", "`make bench-setup` installs it")
     command = [sys.executable, "-m", "benchmarks", "--quick", "--to", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=900, check=False)
     assert 0 == done.returncode, done.stderr

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
 from html.parser import HTMLParser
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -48,11 +46,9 @@ def read(path: Path) -> Reader:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(tmp_path_factory: pytest.TempPathFactory, require_package: Callable[[str, str], None]) -> Path:
     """The site, built as strictly as `make docs` builds it."""
-    if not find_spec("furo"):
-        reason = "the site needs requirements/docs.txt: `make docs` installs it"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+    require_package("furo", "`make docs` installs it")
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-n", "-W", "--keep-going", "-q", "-d", str(folder / "doctrees")]
     done = subprocess.run(

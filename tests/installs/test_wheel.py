@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,10 +57,9 @@ def test_the_server_alone(install: Install, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_what_is_published(tmp_path: Path) -> None:
+def test_what_is_published(tmp_path: Path, require_package: Callable[[str, str], None]) -> None:
     """A wheel can be built from the source distribution, and an index would take and show both."""
-    if os.environ.get("CI") != "true":
-        pytest.importorskip("twine", reason="`make docs` installs twine")
+    require_package("twine", "`make docs` installs it")
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
     built = sorted(tmp_path.iterdir())

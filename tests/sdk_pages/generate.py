@@ -1,61 +1,107 @@
-"""Writes docs/sdks.md from the ledger: `python -m tests.sdk_pages.generate`.
+"""Writes docs/sdks/ from the ledger: `python -m tests.sdk_pages.generate`.
 
-Rule: the page contains what the rows say and nothing else; a test compares the file with the generated page.
+Rule: the pages contain what the rows say and nothing else; a test compares the files with the generated pages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from tests.sdk_pages.ledger import Page, Row, operations, pages, rows
 
-TARGET = Path(__file__).parents[2] / "docs" / "sdks.md"
+TARGET = Path(__file__).parents[2] / "docs" / "sdks"
 
-_INTRODUCTION = """\
+_WRITTEN = (
+    "<!-- Written by `python -m tests.sdk_pages.generate` from tests/sdk_pages/data; a test compares the two. -->"
+)
+_GUIDES = {"plexpy": "plex-api-client"}
+
+_INDEX = """\
 # The SDKs' pages, row by row
 
-<!-- Written by `python -m tests.sdk_pages.generate` from tests/sdk_pages/data; a test compares the two. -->
+{written}
 
-Five SDKs are generated from one description of Plex's API: plexjava, plexgo, plexpy, plexcsharp and plexjs. This page
-has every row of their Authentication reference pages: operations, examples, parameters, results, errors, options, and
+Five SDKs are generated from one description of Plex's API: plexjava, plexgo, plexpy, plexcsharp and plexjs. These pages
+list every row of their Authentication reference pages: operations, examples, parameters, results, errors, options, and
 how to create a client. Each row has its equivalent in Ticketstub, and the test in `tests/sdk_pages/` that shows it.
 
-Every test runs with `Plex` and with `AsyncPlex`. It runs against a local Plex whose media servers refuse with web
-pages, as real ones do (`errors = "observed"`), and against one whose media servers refuse as the pages say (`errors =
-"documented"`). A scripted server on loopback sends the responses that the local Plex never sends, such as 429.
+| page | language | releases | rows | operations | examples | errors |
+|---|---|---|---|---|---|---|
+{table}
+
+Every test runs with `Plex` and with `AsyncPlex`. It runs against a local Plex whose media servers send web pages as
+errors, as real ones do (`errors = "observed"`), and against one whose media servers send JSON, as the reference pages
+say (`errors = "documented"`). A scripted server on loopback sends the responses that the local Plex never sends, such
+as 429.
 
 To run one row, name its page, operation and row: `make test args='-k plexjava/getTransientToken/400'`.
-
-[Tested clients](strangers.md) says which of the SDKs themselves work with a local Plex.
 
 In a row marked *unconfirmed*, no observation of a real Plex confirms the page:
 
 {unconfirmed}
 
-In the tables, `plex` is a client: `plex = Plex(token="…", server="http://…:32400")`, or an `AsyncPlex`, whose methods
-are awaited. An error has `.status`, `.code`, `.message`, `.hint` and `.response`, which has `.status`, `.headers` and
-`.body`. See also [Operations](reference/operations.md), [Options](reference/options.md) and
-[Errors](reference/errors.md).
+## Next
+
+* [Coming from another library](../how-to/migrate/index.md): what changes when you port a program.
+* [Tested clients](../tested-clients.md): which of the SDKs themselves work with a local Plex.
+* [Operations](../reference/operations.md), [Options](../reference/options.md) and
+  [Errors](../reference/errors.md): the same in Ticketstub's own terms.
+
+```{{toctree}}
+:hidden:
+
+{names}
+```
+"""
+
+_PAGE = """\
+# {page.name}, row by row
+
+{written}
+
+What the Authentication reference page of {page.name} ({page.language}, releases {page.release}) says, with the
+equivalent in Ticketstub and the test in `tests/sdk_pages/` that shows it.
+
+`plex` is a client: `plex = Plex(token="…", server="http://…:32400")`, or an `AsyncPlex`, whose methods are awaited. An
+error has `.status`, `.code`, `.message`, `.hint` and `.response`, which has `.status`, `.headers` and `.body`. *The
+SDKs' pages* says [how the rows are tested, and what *unconfirmed* means](index.md).
+
+| operation | on the page | in Ticketstub | shown by |
+|---|---|---|---|
+{rows}
+
+## Next
+
+* [Coming from {page.name}](../how-to/migrate/{guide}.md): how to port a program.
+* [Operations](../reference/operations.md), [Options](../reference/options.md) and
+  [Errors](../reference/errors.md): the same in Ticketstub's own terms.
 """
 
 
-def document() -> str:
-    """Return the page."""
+def documents() -> dict[str, str]:
+    """Return the pages by their file names."""
+    return {"index.md": _write_index()} | {f"{page.name}.md": _write_page(page) for page in pages()}
+
+
+def _write_index() -> str:
     unconfirmed = dict.fromkeys(row.ours.unconfirmed for row in rows() if row.ours.unconfirmed)
-    introduction = _INTRODUCTION.format(unconfirmed="\n".join(f"* {claim}." for claim in unconfirmed))
-    return "\n".join([introduction, *(part for page in pages() for part in _page(page))])
+    return _INDEX.format(
+        written=_WRITTEN,
+        table="\n".join(map(_summary, pages())),
+        unconfirmed="\n".join(f"* {claim}." for claim in unconfirmed),
+        names="\n".join(page.name for page in pages()),
+    )
 
 
-def _page(page: Page) -> Iterator[str]:
-    yield f"## {page.name}\n"
-    counts = {kind: sum(row.kind == kind for row in page.rows) for kind in ("operation", "example", "error")}
-    numbers = ", ".join(f"{count} {kind}s" for kind, count in counts.items())
-    yield f"{page.language}, releases {page.release}: {numbers}.\n"
-    yield "| operation | on the page | in Ticketstub | shown by |"
-    yield "|---|---|---|---|"
-    yield from map(_line, page.rows)
-    yield ""
+def _summary(page: Page) -> str:
+    counts = (sum(row.kind == kind for row in page.rows) for kind in ("operation", "example", "error"))
+    cells = (f"[{page.name}]({page.name}.md)", page.language, page.release, len(page.rows), *counts)
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _write_page(page: Page) -> str:
+    guide = _GUIDES.get(page.name, page.name)
+    return _PAGE.format(written=_WRITTEN, page=page, guide=guide, rows="\n".join(map(_line, page.rows)))
 
 
 def _line(row: Row) -> str:
@@ -77,4 +123,5 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    TARGET.write_text(document(), "utf-8")
+    for name, text in documents().items():
+        (TARGET / name).write_text(text, "utf-8")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.sdk_pages.generate import TARGET, document
+from tests.sdk_pages.generate import TARGET, documents
 from tests.sdk_pages.ledger import FACADES, HERE, MODES, Page, operations, ours, pages, rows
 
 FOUR, TWO = ["transient", "source", "details", "sign-in"], ["transient", "source"]
@@ -118,6 +118,6 @@ def test_two_claims_are_unconfirmed() -> None:
     assert typed | old == {row.id for row in marked}
 
 
-def test_the_page_is_the_ledgers() -> None:
-    """docs/sdks.md is what `python -m tests.sdk_pages.generate` writes."""
-    assert document() == TARGET.read_text("utf-8")
+def test_the_pages_are_the_ledgers() -> None:
+    """docs/sdks/ is what `python -m tests.sdk_pages.generate` writes."""
+    assert documents() == {path.name: path.read_text("utf-8") for path in TARGET.iterdir()}

@@ -1,4 +1,4 @@
-"""The pytest plugin that makes docs/strangers.md of a run of the strangers' tests, or holds it against one.
+"""The pytest plugin that makes docs/tested-clients.md of a run of the strangers' tests, or holds it against one.
 
 Rule: the page is what a run found, or the run fails. Only a run of all of them says anything: where some were left out,
 were skipped or failed, the page is not looked at. With xdist the workers note and the first process gathers. Every run
@@ -18,7 +18,7 @@ import pytest
 from tests.strangers import asked
 
 TESTS = "tests/strangers/"
-PAGE = "docs/strangers.md"
+PAGE = "docs/tested-clients.md"
 HOW = "make strangers, or: python -m pytest tests/strangers --write-strangers"
 OF_THE_PAGE = f"{TESTS}test_table.py"
 """Its tests are of the page, not of strangers: whatever becomes of them, the page is written and compared."""

@@ -1,4 +1,4 @@
-"""docs/strangers.md as a text, from what a run found: which client was asked what, and what passed.
+"""docs/tested-clients.md as a text, from what a run found: which client was asked what, and what passed.
 
 Rule: the page depends on folders, pins and results alone; no date, duration or machine is in it. A folder with pins
 gets a row by itself; whoever has words for it writes them into `words.py` or `unanswered.py`.
@@ -181,6 +181,6 @@ $operations
 ## Next
 
 * [Coming from another library](how-to/migrate/index.md): the equivalents of each client's calls.
-* [The SDKs' pages](sdks.md): every row of five SDKs' Authentication pages.
+* [The SDKs' pages](sdks/index.md): every row of five SDKs' Authentication pages.
 * [Quirks](reference/quirks.md): where clients depend on what Plex answers.
 """)

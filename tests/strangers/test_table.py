@@ -1,4 +1,4 @@
-"""docs/strangers.md: what of it needs no run, how it is written, and the plugin that holds it against a run."""
+"""docs/tested-clients.md: what of it needs no run, how it is written, and the plugin that holds it against a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/strangers.md calls clients and operations, and what it says of clients beyond their numbers.
+"""What docs/tested-clients.md calls clients and operations, and what it says of clients beyond their numbers.
 
 Rule: words for readers, in a table each. An operation without one stands in the page under the name its program has for
 it, a client under that of its package; so a new folder gets a row before anybody writes here.
