@@ -31,19 +31,28 @@ TITLES = {
 _PACKAGES = ("aiohttp", "click", "cryptography", "httpx2", "msgspec", "starlette", "uvicorn", "uvloop")
 _INTRODUCTION = """# Performance
 
-What Ticketstub costs, each figure beside a peer or a floor: the least that the same work can cost. The subjects of a
-row take turns, round by round, so that a busy machine slows them alike, and ratios compare figures of the same round.
-Figures are medians, with the middle half of the rounds in brackets. `make bench` measures everything and writes this
-page. Each section says how to repeat its rows. On two cores, the program that loads a server competes with it.
+This page shows what Ticketstub costs in time and memory. Most figures stand beside a peer, which is another library
+that does the same, or a floor, which is the least that the same work can cost. The subjects of a row take turns,
+round by round, so that a busy machine slows them alike. Ratios compare figures of the same round. Figures are
+medians, with the middle half of the rounds in brackets. `make bench` measures everything and writes this page. Each
+section says how to repeat its rows. On two cores, the program that sends requests to a server competes with the
+server.
 """
 _SUMMARY = """\
 A fresh process gets its first answer after {first[ours]} (plex-api-client {first[plex-api-client]}, `http.client`
 {first[http.client]}), and each further one after {more[ours]} ({more[plex-api-client]}, {more[http.client]}):
 see [Performance](docs/explanation/performance.md).
 """
+_NEXT = """
+## Next
+
+* [Options](../reference/options.md): time limits, retries, and your own HTTP client
+* [Connect to a media server](../how-to/connect.md): the order in which addresses are tried
+* [Limits](limits.md): how much a local Plex accepts at once
+"""
 _BUSY = """
-The machine was busy with other work ({load:.1f} runnable processes on {cores} cores), so that absolute times are longer
-and spreads wider than on a quiet one. The ratios hold better.
+The machine was busy with other work ({load:.1f} runnable processes on {cores} cores), so absolute times are longer
+and vary more than on an idle one. The ratios are more reliable.
 """
 
 
@@ -67,6 +76,7 @@ def write(results: Mapping[str, Sequence[Result]], load: float, page: Path = PAG
         for curve in (each for each in measured if isinstance(each, Curve)):
             draw(curve, plots)
             parts.append(_show_plot(curve, os.path.relpath(plots, page.parent)))
+    parts.append(_NEXT)
     text = "\n".join(part.rstrip("\n") + "\n" for part in parts)
     page.write_text(text, "utf-8")
     if page == PAGE:

@@ -25,7 +25,7 @@ def test_each_group_is_on_the_page_with_its_command() -> None:
     """A reader can repeat the rows of each section with the command above them."""
     text = PAGE.read_text("utf-8")
     assert list(GROUPS) == re.findall(r"^To repeat: `make bench args=(\w+)`\.$", text, re.MULTILINE)
-    assert [TITLES[group] for group in GROUPS] == re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert [*(TITLES[group] for group in GROUPS), "Next"] == re.findall(r"^## (.+)$", text, re.MULTILINE)
 
 
 def test_each_plot_is_on_the_page_for_light_and_for_dark() -> None:
