@@ -94,7 +94,7 @@ def _read_medians(page: str, what: str) -> dict[str, str]:
     """Return each subject's median with its unit, of a row of the page."""
     found = re.search(rf"^\| {re.escape(what)} \| (.+?) \|", page, re.MULTILINE)
     assert found, f"the page has no row {what}"
-    figures = re.findall(r"(\S+)(?: \+ json)? ([\d,.]+) \([^)]*\) (\S+)", found[1].replace("<br>", "\n"))
+    figures = re.findall(r"(\S+)(?:\s\+\sjson)?\s([\d,.]+)\s\([^)]*\)\s(\S+)", found[1].replace("<br>", "\n"))
     return {who: f"{median} {unit}" for who, median, unit in figures}
 
 
@@ -117,7 +117,10 @@ def _find_processor() -> str:
 def _write_table(rows: Sequence[Row]) -> str:
     lines = ["| what | measured | must reach | reached |", "|---|---|---|---|"]
     for row in rows:
-        figures = "<br>".join(f"{who} {format_figure(each)} {row.unit}" for who, each in row.figures.items())
+        figures = "<br>".join(
+            f"{who} {format_figure(each)} {row.unit}".replace(" ", "\N{NO-BREAK SPACE}")  # on one line each
+            for who, each in row.figures.items()
+        )
         what = row.what.replace("--", r"\--")  # otherwise the site shows a dash
         lines.append(f"| {what} | {figures} | {row.reach} | {row.verdict} |")
     return "\n".join(lines) + "\n"

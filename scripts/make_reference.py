@@ -56,11 +56,11 @@ API: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "What `plex.send` and `plex.attempt` take. [The calls](../calls.md) has each with its path.",
         ("protocol",),
     ),
-    "messages": ("Requests, responses and tokens", "What travels.", ("messages", "tokens")),
+    "messages": ("Requests, responses and tokens", "What is sent and received.", ("messages", "tokens")),
     "errors": ("Errors", "[Errors](../errors.md) says when each is raised and what to do.", ("errors", "refusals")),
     "async": (
         "The async client",
-        "Each is its namesake, awaited: the same methods, arguments, results and errors.",
+        "Each class has the methods, arguments, results and errors of its synchronous namesake. You await the methods.",
         (),
     ),
     "adapters": (
@@ -78,8 +78,8 @@ API: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 # The pages of help, and the commands on those that have not all others.
 HELP = {
-    "sign-in": ("Help: signing in", "The commands about sign-ins and tokens."),
-    "account": ("Help: the account", "The commands about what the account has."),
+    "sign-in": ("Help: signing in", "The commands for sign-ins and tokens."),
+    "account": ("Help: the account", "The commands for an account's Home, devices and media servers."),
     "local-plex": ("Help: the local Plex", "The commands that run a local Plex."),
 }
 HELP_OF = {
@@ -166,8 +166,8 @@ def make_calls_page() -> str:
     ]
     about = """# The calls
 
-Each exchange with Plex that this library knows. *Token* says whether the client sends one. *Mark* is how the call is
-known: documented by Plex, observed, or assumed. [Operations](operations.md) describes those with methods of their own.
+Every exchange with Plex that this library knows. *Token* says whether the client sends one. *Mark* is the source:
+documented by Plex, observed, or assumed. [Operations](operations.md) describes the calls that have a method.
 """
     columns = "| call | request | goes to | token | success | mark |\n|---|---|---|---|---|---|"
     return "\n".join([HEAD, about, columns, *rows, ""])

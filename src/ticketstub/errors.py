@@ -121,7 +121,7 @@ class ServerUnreachable(Unreachable):
     """No address of the media server answered as that server within the time limit.
 
     Attributes:
-        addresses: What became of each of its addresses.
+        addresses: A report for each of its addresses.
     """
 
     __slots__ = ("addresses",)

@@ -40,7 +40,7 @@ Fate = Literal[
     "failed",
     "not_tried",
 ]
-"""What became of an address.
+"""The result of trying an address.
 
 reachable: it is this server. refused: nothing listens there. no_answer: it did not answer in time. no_route: this
 computer has no route to it. dns: its name could not be looked up. certificate_expired, certificate_name,
@@ -61,7 +61,7 @@ class ServerRoute(msgspec.Struct, frozen=True, kw_only=True):
         name: The server's name.
         machine_identifier: The identifier that the server proved with its certificate, or, over http, claimed.
         url: The base URL of the address.
-        address: The IP address that is dialled, or `None` if the host is looked up each time.
+        address: The IP address to connect to, or `None` if the host is looked up each time.
         kind: `local`, `remote` or `relay`.
         family: `ipv4` or `ipv6`; `None` if the host is looked up.
         milliseconds: From the first connection attempt to this address until its identity was verified.
@@ -87,19 +87,19 @@ class ServerRoute(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AddressReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one address of a media server.
+    """The result of trying one address of a media server.
 
     Args:
         url: The base URL of the address.
         kind: `local`, `remote` or `relay`.
         family: `ipv4` or `ipv6`; `None` if the host is a name that was not looked up.
-        fate: What became of it.
+        fate: The result, as a word.
         detail: The same as a sentence.
         milliseconds: How long the connection, TLS and the server's answer took; `None` if there was no answer.
         is_remembered: Whether this address worked last time on this network.
         dns: What a name look-up says about a name below plex.direct, which contains the address: it `agrees`; it
             `fails`; the private address was `removed` (rebinding protection of the router or resolver); or it
-            `differs`. Ticketstub dials the address in the name, other programs may fail. `None`: not looked up.
+            `differs`. Ticketstub connects to the address in the name; other programs may fail. `None`: not looked up.
     """
 
     url: str

@@ -60,7 +60,7 @@ _INTERNAL_PACKAGES = frozenset(
 
 
 class Secret(Unpicklable):
-    """Text that never prints itself: a password, a code, a key."""
+    """A secret text, such as a password, a code or a key. `repr` and `str` do not show it."""
 
     __slots__ = ("_text",)
     _pickle_advice = "save it in a credential store instead"

@@ -179,8 +179,8 @@ COMMAND_PAGES = [page(f"docs/reference/command/{name}.md") for name in ("sign-in
 
 def test_every_command_is_in_a_page() -> None:
     """Each command has its section on one page, and no section is about a command that does not exist."""
-    headings = [text.removeprefix("ticketstub ") for one in COMMAND_PAGES for text in one.headings()[1:] if text != "Next"]
-    assert sorted(commands()) == sorted(headings)
+    headings = [text.removeprefix("ticketstub ") for one in COMMAND_PAGES for text in one.headings()[1:]]
+    assert sorted([*commands(), *(["Next"] * len(COMMAND_PAGES))]) == sorted(headings)
 
 
 def commands() -> dict[str, set[str]]:

@@ -5,6 +5,8 @@ Rule: the pages contain what the rows say and nothing else; a test compares the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
 
 from tests.sdk_pages.ledger import Page, Row, operations, pages, rows
@@ -23,7 +25,7 @@ _INDEX = """\
 
 Five SDKs are generated from one description of Plex's API: plexjava, plexgo, plexpy, plexcsharp and plexjs. These pages
 list every row of their Authentication reference pages: operations, examples, parameters, results, errors, options, and
-how to create a client. Each row has its equivalent in Ticketstub, and the test in `tests/sdk_pages/` that shows it.
+how to create a client. Each row has its equivalent in Ticketstub, and the test in `tests/sdk_pages/` that proves it.
 
 | page | language | releases | rows | operations | examples | errors |
 |---|---|---|---|---|---|---|
@@ -59,16 +61,14 @@ _PAGE = """\
 
 {written}
 
-What the Authentication reference page of {page.name} ({page.language}, releases {page.release}) says, with the
-equivalent in Ticketstub and the test in `tests/sdk_pages/` that shows it.
+Each row has what the Authentication reference page of {page.name} says ({page.language}, releases {page.release}), the
+equivalent in Ticketstub, and the test in `tests/sdk_pages/` that proves it. [The SDKs' pages](index.md) explain how the
+rows are tested, and what *unconfirmed* means.
 
-`plex` is a client: `plex = Plex(token="…", server="http://…:32400")`, or an `AsyncPlex`, whose methods are awaited. An
-error has `.status`, `.code`, `.message`, `.hint` and `.response`, which has `.status`, `.headers` and `.body`. *The
-SDKs' pages* says [how the rows are tested, and what *unconfirmed* means](index.md).
+`plex` is a client: `plex = Plex(token="…", server="http://…:32400")`, or an `AsyncPlex`, whose methods you await. An
+error has `.status`, `.code`, `.message`, `.hint` and `.response`, which has `.status`, `.headers` and `.body`.
 
-| operation | on the page | in Ticketstub | shown by |
-|---|---|---|---|
-{rows}
+{sections}
 
 ## Next
 
@@ -101,14 +101,20 @@ def _summary(page: Page) -> str:
 
 def _write_page(page: Page) -> str:
     guide = _GUIDES.get(page.name, page.name)
-    return _PAGE.format(written=_WRITTEN, page=page, guide=guide, rows="\n".join(map(_line, page.rows)))
+    sections = groupby(page.rows, key=lambda row: row.section)
+    tables = (_write_section(name, map(_line, rows_of_section)) for name, rows_of_section in sections)
+    return _PAGE.format(written=_WRITTEN, page=page, guide=guide, sections="\n\n".join(tables))
+
+
+def _write_section(name: str, lines: Iterable[str]) -> str:
+    heading = f"`{name}`" if name else "The client"
+    return "\n".join([f"## {heading}\n", "| on the page | in Ticketstub | proved by |", "|---|---|---|", *lines])
 
 
 def _line(row: Row) -> str:
-    section = f"`{row.section}`" if row.section else ""
     says = f"**{row.says}**" if row.kind == "operation" else row.says
     mark = " *(unconfirmed)*" if row.ours.unconfirmed else ""
-    return f"| {section} | {_cell(says)}{mark} | {_cell(_ours(row))} | `{row.ours.test}` |"
+    return f"| {_cell(says)}{mark} | {_cell(_ours(row))} | `{row.ours.test}` |"
 
 
 def _ours(row: Row) -> str:

@@ -133,7 +133,7 @@ yes_to_print = click.option("--yes", is_flag=True, help="Print it even to a term
 allow_http = click.option(
     "--allow-http",
     is_flag=True,
-    help="Also use unencrypted connections to private addresses, which prove nothing about whom they reach.",
+    help="Also use unencrypted connections to private addresses, which do not prove which server answers.",
 )
 max_wait = click.option(
     "--max-wait",

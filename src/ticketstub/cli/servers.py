@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=CliCommand)
-@click.option("--all", "everything", is_flag=True, help="Show every address of each, and what became of it.")
+@click.option("--all", "everything", is_flag=True, help="Show every address of each server, with its result.")
 @options.allow_http
 @options.max_wait
 @options.pass_connection

@@ -295,7 +295,7 @@ class AsyncAccountClient(AsyncBaseClient):
         profile: str | None = None,
         **options: Unpack[Options],
     ) -> Self:
-        """Return a client that is signed in as another user of the Home; this one stays as it is (observed).
+        """Return a client that is signed in as another user of the Home; this client does not change (observed).
 
         Args:
             user: the user, or their title, user name, e-mail address, uuid or id.

@@ -53,8 +53,8 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     """When to try a call again. Only calls that are safe to repeat are, and only within the call's time.
 
     Args:
-        attempts: the largest number of tries; 1 means no retry.
-        backoff: seconds before the second try, doubled before each further one.
+        attempts: the largest number of attempts; 1 means no retry.
+        backoff: seconds before the second attempt, doubled before each further one.
         statuses: the statuses to retry.
         respect_retry_after: whether Plex's `Retry-After` replaces the backoff.
     """
@@ -72,10 +72,15 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
 class Options(TypedDict, total=False):
     """The options of every method, which `with_options` applies to a client.
 
-    timeout: seconds for the whole call, including retries and waits. deadline: the same as a time on the clock of
-    `time.monotonic()`, for several calls together. retry: when to try again. headers: additional headers. device: the
-    device that sends the call. client_identifier: replaces only the device's identifier. token: text, a `Token`, or a
-    callable. base_url: the URL to call instead; a token is sent there only if it is passed together with it.
+    Args:
+        timeout: seconds for the whole call, including retries and waits.
+        deadline: the same limit as a time of `time.monotonic()`, which several calls can share.
+        retry: when to try again.
+        headers: additional headers.
+        device: the device that sends the call.
+        client_identifier: replaces only the device's identifier.
+        token: text, a `Token`, or a callable; `None` sends no token.
+        base_url: the URL to call instead. A token is sent there only if you pass it together with the URL.
     """
 
     timeout: float

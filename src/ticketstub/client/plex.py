@@ -105,13 +105,16 @@ class Plex(AccountClient):
     Args:
         device: the device that sends the requests; by default this installation's own, created at the first request.
         token: the account's token: text, a `Token`, or a callable that is called before each request.
-        server: the media server's URL. Naming it together with a token vouches that the token belongs there.
+        server: the media server's URL. If you also pass a token, the token is sent there, too.
         plex_tv: the URL of plex.tv or of a local Plex.
-        timeout: seconds for a whole call. connect_timeout: seconds of them for connecting.
-        retry: when to try again. headers: headers sent with every request.
+        timeout: seconds for a whole call.
+        connect_timeout: how many of these seconds the name lookup, TCP and TLS may take together.
+        retry: when to try again.
+        headers: headers sent with every request.
         transport: your own HTTP client or transport, used instead of the built-in one.
-        on_request, on_response, on_retry: plain functions, called with each request; with each response and its
-            seconds; and with each failure that will be tried again and the seconds until then.
+        on_request: a plain function that is called with each request.
+        on_response: a plain function that is called with each request, its response, and the seconds that it took.
+        on_retry: a plain function that is called with each failure that will be retried, and the seconds until then.
 
     Raises:
         ValueError: a URL, token or header is invalid. The constructor sends nothing.
@@ -189,7 +192,7 @@ class Plex(AccountClient):
 
         Args:
             url: the server's URL.
-            token: the token for the server. Passing it here vouches that it belongs there; without it, none is sent.
+            token: the token to send to the server. Without it, no token is sent.
         """
         return MediaServer(with_server(self._settings, url, token), self._shared)
 
@@ -205,13 +208,13 @@ class Plex(AccountClient):
         """Find the best address of a media server, and return a client with the account's token for it.
 
         The address that worked last time on this network is tried first, then local addresses, remote ones, and Plex's
-        relays last. No token is sent before an address has proved to be this server. A name below plex.direct needs no
-        look-up. `how` of the result says which address was chosen, and why.
+        relays last. No token is sent before an address has proved to be this server. A name
+        below plex.direct needs no lookup. `how` of the result says which address was chosen, and why.
 
         Args:
             server: the server's name, its machine identifier, or one of `resources()`.
-            allow_http: whether unencrypted connections to private addresses are allowed. They prove nothing about whom
-                they reach. Servers that require https never get one, and addresses of this computer need no permission.
+            allow_http: whether unencrypted connections to private addresses are allowed. They do not prove which server
+                answers. Servers that require https never get one, and addresses of this computer need no permission.
             max_wait: seconds for the whole search.
             on_better: a plain function. If a better address than the returned one answers within 15 seconds, it is
                 called with a client for that address, perhaps in another thread.
@@ -220,7 +223,7 @@ class Plex(AccountClient):
         Raises:
             ServerNotFound: the account has no such server, or it is no longer shared; `AmbiguousServer` if there are
                 several.
-            ServerUnreachable: no address answered as this server in time; `addresses` says what became of each.
+            ServerUnreachable: no address answered as this server in time; `addresses` has a report for each.
             CredentialsError: plex.tv lists no token for the server, or the client has no token.
             Unauthorized: the server refused the token, or plex.tv the account's.
         """
@@ -237,7 +240,7 @@ class Plex(AccountClient):
     def reachability(
         self, server: str | Resource, *, allow_http: bool = False, max_wait: float = 6.5, **options: Unpack[Options]
     ) -> tuple[AddressReport, ...]:
-        """Try every address of a media server, and return what became of each, the best first.
+        """Try every address of a media server, and return a report for each, the best first.
 
         Args:
             server: the server's name, its machine identifier, or one of `resources()`.

@@ -44,8 +44,12 @@ DEVICE = Device(client_identifier="ticketstub-testing", product="Ticketstub", de
 class LocalPlexOptions(TypedDict, total=False):
     """How a local Plex is started, apart from its world.
 
-    db: a database URL such as `sqlite:///file.db`; by default the database is in memory. host, port: the address of
-    plex.tv. clock: a callable that returns seconds since 1970. settings: time and size limits.
+    Args:
+        db: a database URL such as `sqlite:///file.db`; by default the database is in memory.
+        host: the address of plex.tv.
+        port: the port of plex.tv; by default a free one.
+        clock: a callable that returns seconds since 1970.
+        settings: time and size limits.
     """
 
     db: str | None
