@@ -44,7 +44,7 @@ VARIABLES = (
     Variable("all_proxy", "proxy", "the same"),
     Variable("NO_PROXY", "exceptions", "all of them: loopback is reached directly"),
     Variable("no_proxy", "exceptions", "the same"),
-    Variable("NODE_USE_ENV_PROXY", "1", "Node.js 24 and newer, 22.21 and newer: `fetch` and `https` go by the proxy"),
+    Variable("NODE_USE_ENV_PROXY", "1", "Node.js 24 and newer, 22.21 and newer: `fetch` and `https` use the proxy"),
     Variable("NODE_EXTRA_CA_CERTS", "authority", "Node.js, in addition to what it trusts already"),
     Variable("SSL_CERT_FILE", "bundle", "OpenSSL: urllib, aiohttp, httpx, Ruby, PHP; Go and .NET on Linux; Rust"),
     Variable("REQUESTS_CA_BUNDLE", "bundle", "requests"),
