@@ -38,6 +38,7 @@ medians, with the middle half of the rounds in brackets. `make bench` measures e
 section says how to repeat its rows. On two cores, the program that sends requests to a server competes with the
 server.
 """
+_ON_ONE_LINE = str.maketrans({" ": "\N{NO-BREAK SPACE}", "–": "–\N{WORD JOINER}"})
 _SUMMARY = """\
 A fresh process gets its first answer after {first[ours]} (plex-api-client {first[plex-api-client]}, `http.client`
 {first[http.client]}), and each further one after {more[ours]} ({more[plex-api-client]}, {more[http.client]}):
@@ -118,8 +119,7 @@ def _write_table(rows: Sequence[Row]) -> str:
     lines = ["| what | measured | must reach | reached |", "|---|---|---|---|"]
     for row in rows:
         figures = "<br>".join(
-            f"{who} {format_figure(each)} {row.unit}".replace(" ", "\N{NO-BREAK SPACE}")  # on one line each
-            for who, each in row.figures.items()
+            f"{who} {format_figure(each)} {row.unit}".translate(_ON_ONE_LINE) for who, each in row.figures.items()
         )
         what = row.what.replace("--", r"\--")  # otherwise the site shows a dash
         lines.append(f"| {what} | {figures} | {row.reach} | {row.verdict} |")
