@@ -97,6 +97,12 @@ def read_memory(pid: int, field: str = "VmRSS") -> float:
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith(f"{field}:"))) / 1024
 
 
+def read_cpu_seconds(pid: int) -> float:
+    """Return how much CPU time a process has used. Only Linux has it."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # in user and in system mode
+
+
 def wait_for(port: int, seconds: float = 30.0) -> None:
     """Wait until something listens on a port of this machine."""
     deadline = time.monotonic() + seconds

@@ -1,4 +1,7 @@
-"""Adds many tokens to a database of the demonstration world, which it makes if need be: `populate.py FILE HOW-MANY`."""
+"""Adds many tokens to a database of the demonstration world, which it makes if need be: `populate.py FILE HOW-MANY`.
+
+A file beside it, `.tokens`, lists some of them: more than the local Plex caches.
+"""
 
 import asyncio
 import sys
@@ -14,6 +17,7 @@ from ticketstub.local_plex.storage.sqlite import SqliteStore
 from ticketstub.local_plex.world.schema import World
 
 database, count = Path(sys.argv[1]), int(sys.argv[2])
+LISTED = 10_000
 
 
 async def main() -> None:
@@ -21,7 +25,8 @@ async def main() -> None:
     store = SqliteStore(f"sqlite:///{database}")
     now = int(time.time())
     await seed(store, World.demo(), keys, PasswordChecker().hash_or_remember, now)
-    texts = (keys.generate_token() for _ in range(count))
+    texts = [keys.generate_token() for _ in range(count)]
+    database.with_suffix(".tokens").write_text("\n".join(texts[:LISTED]), "utf-8")
     tom = await store.find_account_by_login("tom")
     assert tom is not None
 
