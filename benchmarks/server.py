@@ -62,6 +62,7 @@ def _worlds(plan: Plan) -> Iterator[Curve]:
     """Measure the start with worlds of so many accounts, and the memory once it has started."""
     sizes = plan.choose_sizes(1, 10, 100, 1000)
     times: list[Figure] = []
+    cpu: list[Figure] = []
     memory: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
@@ -72,15 +73,16 @@ def _worlds(plan: Plan) -> Iterator[Curve]:
                 for number in range(size)
             )
             world.write_text("\n".join(accounts), "utf-8")
-            used: list[float] = []
+            used: list[tuple[float, float]] = []
 
-            def run(world: Path, used: list[float]) -> float:
+            def run(world: Path, used: list[tuple[float, float]]) -> float:
                 with ready_process(_serve_world(world)) as (pid, seconds):
-                    used.append(read_memory(pid))
+                    used.append((read_cpu_seconds(pid), read_memory(pid)))
                     return seconds
 
             times.append(plan.rounds({"ours": partial(run, world, used)}, _ROUNDS)["ours"])
-            memory.append(Figure(tuple(used)))
+            cpu.append(Figure(tuple(seconds for seconds, _ in used)))
+            memory.append(Figure(tuple(mebibytes for _, mebibytes in used)))
     yield Curve(
         "world-start",
         "serve to ready",
@@ -89,7 +91,7 @@ def _worlds(plan: Plan) -> Iterator[Curve]:
         sizes,
         {"ours": times},
         "with few: ≤ 0.3 s",
-        [f"{each.median:.2f} s" for each in times],
+        [f"{each.median:.2f} s ({used.median:.2f} s of CPU time)" for each, used in zip(times, cpu, strict=True)],
     )
     yield Curve(
         "world-memory",

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from statistics import median
 
 from benchmarks.measure import Plan, Row
 from ticketstub import Plex
@@ -33,9 +34,12 @@ def rows(plan: Plan) -> Iterator[Row]:
 
 
 def _set_up(plan: Plan) -> Row:
+    cpu: list[float] = []
+
     def ours() -> float:
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         with local_plex():
+            cpu.append((time.process_time() - used) * 1e3)
             return (time.perf_counter() - start) * 1e3
 
     def floor() -> float:
@@ -50,7 +54,8 @@ def _set_up(plan: Plan) -> Row:
             return taken
 
     figures = plan.rounds({"ours": ours, "http.server": floor}, 21)
-    return Row("local_plex set up", "ms", figures, "≤ 20 ms", f"{figures['ours'].median:.0f} ms")
+    verdict = f"{figures['ours'].median:.0f} ms ({median(cpu):.0f} ms of CPU time)"
+    return Row("local_plex set up", "ms", figures, "≤ 20 ms", verdict)
 
 
 def _reset(plan: Plan, plex: LocalPlexController) -> Row:
