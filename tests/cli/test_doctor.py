@@ -8,13 +8,16 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 from keyring.backends.null import Keyring as NullKeyring
@@ -25,6 +28,7 @@ from tests.credentials.conftest import FakeKeyring
 from ticketstub import Resource, Response
 from ticketstub.cli.addresses import Outcome
 from ticketstub.cli.doctor import check_clock, check_lookup, judge_server
+from ticketstub.cli.local_checks import check_authorities
 from ticketstub.messages import Origin
 from ticketstub.routes import AddressReport
 from ticketstub.testing import LocalPlexController
@@ -182,6 +186,33 @@ def test_authorities(
     monkeypatch.setenv("SSL_CERT_FILE", value.format(folder=tmp_path, ca=tmp_path / "ca.pem"))
     check = checks_of(command("doctor", *here, "--json"))["certificates"]
     assert ("ok" if "trusted" in words else "problem", True) == (check["state"], words in check["finding"]), check
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows has no modes of this kind")
+def test_authorities_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file or folder of authorities that another user owns is a problem, and ends no other check."""
+    with TemporaryDirectory() as folder:  # pytest's own are for one user only
+        Path(folder).chmod(0o755)
+        leaf, private = Path(folder, "leaf.pem"), Path(folder, "private")
+        trustme.CA().issue_cert("server.example").cert_chain_pems[0].write_to_path(str(leaf))
+        private.mkdir(mode=0)
+        monkeypatch.setenv("SSL_CERT_FILE", str(leaf))
+        monkeypatch.setenv("SSL_CERT_DIR", str(private))
+        with without_root():
+            assert "knows none" in check_authorities().finding
+            monkeypatch.setenv("SSL_CERT_FILE", str(private / "ca.pem"))
+            assert "does not exist" in check_authorities().finding
+
+
+@contextmanager
+def without_root() -> Generator[None]:
+    """Give up root's rights to read everything, if this process has them."""
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 def test_a_proxy_is_named_without_its_password(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import platform
 import ssl
 import stat
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -76,7 +77,7 @@ def check_authorities() -> Diagnosis:
     name = "certificates"
     set_variables = [variable for variable in _AUTHORITY_VARIABLES if os.environ.get(variable)]
     for variable in set_variables:
-        if not Path(os.environ[variable]).exists():
+        if not os.path.exists(os.environ[variable]):  # noqa: PTH110  # `Path.exists` may raise a PermissionError
             advice = f"correct {variable}, or unset it to use this computer's own authorities"
             return Diagnosis(name, "problem", f"{variable} names a place that does not exist", advice)
     context, paths = create_default_ssl_context(), ssl.get_default_verify_paths()
@@ -87,8 +88,10 @@ def check_authorities() -> Diagnosis:
             advice = "name a file with certificates in PEM format"
             return Diagnosis(name, "problem", "SSL_CERT_FILE names a file without certificates", advice)
     count = context.cert_store_stats()["x509_ca"]
-    # Those of a folder are loaded when they are needed.
-    if not count and not (paths.capath and any(Path(paths.capath).iterdir())):
+    has_folder = False
+    with suppress(OSError):  # those of a folder are loaded when they are needed
+        has_folder = bool(paths.capath) and any(Path(paths.capath).iterdir())
+    if not count and not has_folder:
         advice = (
             "install your system's package ca-certificates, on macOS run Python's “Install Certificates.command”, "
             "or name a file of authorities in SSL_CERT_FILE"
