@@ -6,7 +6,6 @@ from urllib.parse import quote, urlencode
 
 import jsonschema_rs
 import pytest
-import schemathesis
 
 from tests.local_plex.asking import ATTIC, MIRA, ask
 from tests.local_plex.conftest import Start
@@ -35,6 +34,8 @@ def document(place: ApiName) -> Any:
 @pytest.mark.parametrize("place", [*PLACES, "control"])
 def test_it_is_an_openapi_document(place: ApiName) -> None:
     """An independent validator accepts it as OpenAPI 3.1, and each of its schemas as JSON Schema."""
+    import schemathesis  # which takes long: only where it is used
+
     found = document(place)
     schemathesis.openapi.from_dict(found).validate()
     for schema in found["components"]["schemas"].values():
