@@ -904,6 +904,13 @@ def test_on_better_is_offered_the_better_address() -> None:
     assert "remembered" == getattr(race.connect().route, "reason", None)
 
 
+def test_on_better_is_offered_an_address_whose_check_of_the_token_was_slow() -> None:
+    """A better address whose check of the token had not ended is tried again in the background."""
+    race = Race(WHOLE, hosts={LOCAL: Host(0.01, later=2.5), REMOTE: Host(0.01)})
+    assert REMOTE == race.connect(on_better=True).server
+    assert [LOCAL] == [each.server for each in race.offered]
+
+
 def test_on_better_offers_nothing_worse() -> None:
     """When the best address won, nothing is tried afterwards."""
     race = Race(WHOLE, hosts={LOCAL: Host(), REMOTE: Host(1.0), RELAY: Host(1.0)})
@@ -1022,6 +1029,13 @@ def test_reachability_reports_every_address() -> None:
     ]
     assert RELAY == list(found)[-1]
     assert 20.0 == found[RELAY].milliseconds
+
+
+def test_reachability_checks_the_token_once() -> None:
+    """An address that fails when the token is checked is not asked again: it is measured, not used."""
+    race = Race(attic(at(LOCAL, local=True)), hosts={LOCAL: Host(status=503)})
+    assert ["failed"] == [each.fate for each in race.reachability()]
+    assert 1 == race.calls.count("server_information")
 
 
 def test_reachability_of_a_slow_plex_tv() -> None:

@@ -391,7 +391,7 @@ class Race:
         chosen = next((each for each in self._attempted if settings.route and each.url == settings.route.url), None)
         if chosen is None:
             return []
-        others = [*(candidate for candidate, _ in self._running.values()), *self._waiting]
+        others = [*(each for each, _ in self._running.values()), *self._admissions.values(), *self._waiting]
         return [each for each in others if each.rank < chosen.rank]
 
     def _make_error(self) -> PlexError:
