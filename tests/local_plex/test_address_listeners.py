@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import struct
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -357,6 +358,20 @@ def test_a_server_that_is_down_is_down_at_its_addresses(plex: LocalPlexControlle
         assert b"" == sock.recv(1)
     plex.bring_up("Attic")
     assert 200 == request(plex, plex.addresses[OWN])[0]
+
+
+def test_a_client_that_resets_its_connection_is_no_error(
+    plex: LocalPlexController, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is logged if a client is gone when the next byte is due."""
+    plex.change_address(plex.addresses[OWN], behaviour="dripping", delay=0.001)
+    for _ in range(5):
+        with connect(plex, plex.addresses[OWN]) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert client.recv(1)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    plex.reset()  # which waits for what still runs
+    assert [] == [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_many_clients_at_once(plex: LocalPlexController) -> None:

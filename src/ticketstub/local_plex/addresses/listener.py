@@ -268,7 +268,7 @@ class AddressListener:
             else:
                 await self._answer(reader, writer)
             writer.close()
-        except (OSError, EOFError):  # the client left, or the server is down
+        except (OSError, EOFError, RuntimeError):  # the client left (uvloop: RuntimeError), or the server is down
             writer.transport.abort()
         except asyncio.CancelledError:
             writer.transport.abort()
