@@ -37,7 +37,11 @@ def run(flow: Flow[V], transport: Transport, jobs: BackgroundJobs) -> V:
         step = next(flow)
         while True:
             try:
-                if isinstance(step, Send | Sleep | RunBlocking | Invoke):
+                if isinstance(step, Send):
+                    result: object = transport.send(
+                        step.request, deadline=step.deadline, connect_timeout=step.connect_timeout
+                    )
+                elif isinstance(step, Sleep | RunBlocking | Invoke):
                     result = _perform_step(step, transport)
                 else:
                     from ticketstub.client.parallel import ParallelFlows
@@ -58,9 +62,7 @@ def run(flow: Flow[V], transport: Transport, jobs: BackgroundJobs) -> V:
         flow.close()
 
 
-def _perform_step(step: Send | Sleep | RunBlocking | Invoke, transport: Transport) -> object:
-    if isinstance(step, Send):
-        return transport.send(step.request, deadline=step.deadline, connect_timeout=step.connect_timeout)
+def _perform_step(step: Sleep | RunBlocking | Invoke, transport: Transport) -> object:
     if isinstance(step, Sleep):
         transport.sleep(step.seconds)
         return None
@@ -74,7 +76,11 @@ async def arun(flow: Flow[V], transport: AsyncTransport, jobs: BackgroundJobs) -
         step: Step = next(flow)
         while True:
             try:
-                if isinstance(step, Send | Sleep | RunBlocking | Invoke):
+                if isinstance(step, Send):
+                    result: object = await transport.send(
+                        step.request, deadline=step.deadline, connect_timeout=step.connect_timeout
+                    )
+                elif isinstance(step, Sleep | RunBlocking | Invoke):
                     result = await _aperform_step(step, transport)
                 else:
                     from ticketstub.client.parallel import AsyncParallelFlows
@@ -93,9 +99,7 @@ async def arun(flow: Flow[V], transport: AsyncTransport, jobs: BackgroundJobs) -
         flow.close()
 
 
-async def _aperform_step(step: Send | Sleep | RunBlocking | Invoke, transport: AsyncTransport) -> object:
-    if isinstance(step, Send):
-        return await transport.send(step.request, deadline=step.deadline, connect_timeout=step.connect_timeout)
+async def _aperform_step(step: Sleep | RunBlocking | Invoke, transport: AsyncTransport) -> object:
     if isinstance(step, Sleep):
         await transport.sleep(step.seconds)
         return None

@@ -112,8 +112,9 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
     def build_target(self) -> str:
         """Build the path and, unless the parameters go in the body, the query."""
         path = _PLACEHOLDER.sub(self._build_path_segment, self.http.path)
-        query = "" if self.http.in_body else urlencode(self.list_parameters())
-        return f"{path}?{query}" if query else path
+        if self.http.in_body or not (parameters := self.list_parameters()):
+            return path
+        return f"{path}?{urlencode(parameters)}"
 
     def _build_path_segment(self, placeholder: re.Match[str]) -> str:
         values = dict(zip(self.__struct_encode_fields__, msgspec.structs.astuple(self), strict=True))
@@ -226,6 +227,11 @@ def _has_any_value(found: Model, fields: tuple[str, ...]) -> bool:
     return any(getattr(found, name) is not None for name in fields)
 
 
+@cache
+def _list_wire_names(kind: type[Model]) -> frozenset[str]:
+    return frozenset(kind.__struct_encode_fields__)
+
+
 _MEMBERS_DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -235,12 +241,12 @@ def _needs_lenient_reader(found: Model, body: bytes) -> bool:
         members = _MEMBERS_DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):  # an invalid name, which the fast reader skips
         return True
-    unknown = members.keys() - type(found).__struct_encode_fields__
-    if not unknown:
+    known = _list_wire_names(type(found))
+    if known.issuperset(members):
         return False
     from ticketstub.protocol import lenient
 
-    names = lenient.list_field_names(type(found))
+    unknown, names = members.keys() - known, lenient.list_field_names(type(found))
     return any(name in ("error", "errors") or lenient.normalize_name(name) in names for name in unknown)
 
 

@@ -83,7 +83,7 @@ class AiohttpTransport(AsyncTransport):
 
     async def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `base.Transport.send`; `sent` is True where aiohttp does not say."""
-        origin, target, _, remaining = prepare_request(request, deadline)
+        origin, target, remaining = prepare_request(request, deadline)
         address = None if self._user_session is None and self._find_proxy(origin) else request.address
         url = _build_url(origin._replace(host=address) if address else origin, target)
         session = self._user_session or self._get_session()

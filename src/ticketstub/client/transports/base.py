@@ -32,6 +32,7 @@ DEADLINE_GRACE = 0.03
 """Seconds added to the deadline of a whole exchange, so that a connection attempt that uses it up fails first."""
 
 _LINE_BREAKS = re.compile(r"[\r\n\0]")
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
 _TRANSPORT_HEADERS = frozenset({"host", "content-length", "transfer-encoding"})
 _CLOSED_EARLY = "it closed the connection without an answer"
 
@@ -171,11 +172,11 @@ AsyncTransportLike: TypeAlias = AsyncTransport | AsyncHttpxClient | AiohttpSessi
 """What `AsyncPlex` sends with: a transport, or an HTTP client that you have configured."""
 
 
-def prepare_request(request: Request, deadline: float) -> tuple[Origin, str, list[tuple[bytes, bytes]], float]:
+def prepare_request(request: Request, deadline: float) -> tuple[Origin, str, float]:
     """Check a request that is about to be sent.
 
     Returns:
-        The origin, the request target, the encoded header fields, and the seconds that remain.
+        The origin, the request target, and the seconds that remain.
 
     Raises:
         ValueError: the URL, the method or a field cannot be sent, or the transport itself writes that field.
@@ -184,11 +185,19 @@ def prepare_request(request: Request, deadline: float) -> tuple[Origin, str, lis
     origin, target = split_url(request.url)
     if not HEADER_NAME.fullmatch(request.method):
         raise ValueError("the method is not a word")
-    fields = [(_encode_header_name(name), _encode_value(name, value)) for name, value in request.headers.items()]
+    for name, value in request.headers.items():
+        _check_header_name(name)
+        if not value.isprintable():  # all that must not be sent, and little else
+            _check_value(name, value)
     remaining = min(deadline - time.monotonic(), MAX_WAIT)
     if remaining <= 0:
         raise make_timeout_error(origin, sent=False)
-    return origin, target, fields, remaining
+    return origin, target, remaining
+
+
+def encode_fields(request: Request) -> list[tuple[bytes, bytes]]:
+    """Encode the header fields of a checked request."""
+    return [(name.encode("ascii"), value.encode()) for name, value in request.headers.items()]
 
 
 def get_remaining(deadline: float) -> float:
@@ -203,21 +212,18 @@ def get_remaining(deadline: float) -> float:
 
 
 @lru_cache(maxsize=128)
-def _encode_header_name(name: str) -> bytes:
+def _check_header_name(name: str) -> None:
     if not HEADER_NAME.fullmatch(name):
         raise ValueError("a header's name holds a character that no header name may hold")
     if name.lower() in _TRANSPORT_HEADERS:
         raise ValueError(f"the header {name} is written by the transport")
-    return name.encode("ascii")
 
 
-def _encode_value(name: str, value: str) -> bytes:
-    if not value.isprintable() and _LINE_BREAKS.search(value):
+def _check_value(name: str, value: str) -> None:
+    if _LINE_BREAKS.search(value):
         raise ValueError(f"the value of the header {name} holds a line break or a NUL")
-    try:
-        return value.encode()
-    except UnicodeEncodeError:  # its text would repeat the value
-        raise ValueError(f"the value of the header {name} holds half a surrogate pair") from None
+    if _SURROGATES.search(value):
+        raise ValueError(f"the value of the header {name} holds half a surrogate pair")
 
 
 def read_fields(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:

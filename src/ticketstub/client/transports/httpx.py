@@ -20,6 +20,7 @@ from ticketstub.client.transports.base import (
     Transport,
     append_to_body,
     check_response_head,
+    encode_fields,
     make_closed_early_error,
     make_cut_off_error,
     make_malformed_error,
@@ -47,7 +48,8 @@ class _HttpxExchange:
     """One request in the classes of the client's library; both transports share it."""
 
     def __init__(self, client: object, request: Request, deadline: float, connect_timeout: float) -> None:
-        self.origin, target, fields, self.remaining = prepare_request(request, deadline)
+        self.origin, target, self.remaining = prepare_request(request, deadline)
+        fields = encode_fields(request)
         kinds = [base.__module__.partition(".")[0] for base in type(client).__mro__]
         self._library = import_module("httpx2" if "httpx2" in kinds else "httpx")
         self._client = client

@@ -19,6 +19,7 @@ from ticketstub.client.transports.base import (
     METHODS_WITH_LENGTH,
     AsyncTransport,
     Transport,
+    encode_fields,
     make_closed_early_error,
     make_cut_off_error,
     make_malformed_error,
@@ -74,13 +75,13 @@ class InProcessApp:
             Unreachable: nothing listens there, or the event loop has ended.
             ValueError: the request cannot be sent.
         """
-        origin, target, fields, remaining = prepare_request(request, deadline)
+        origin, target, remaining = prepare_request(request, deadline)
         reachability = self._get_reachability(origin.host, origin.port)
         if reachability == "refused":
             raise _make_refused_error(origin)
         is_sent = reachability == "answers"
         response = (
-            self._run_app(_build_scope(request, origin, target, fields), request.body, origin)
+            self._run_app(_build_scope(request, origin, target), request.body, origin)
             if is_sent
             else _wait_unanswered(origin)
         )
@@ -179,8 +180,8 @@ def _make_refused_error(origin: Origin) -> Unreachable:
     )
 
 
-def _build_scope(request: Request, origin: Origin, target: str, header_fields: list[tuple[bytes, bytes]]) -> Message:
-    fields = [(name.lower(), value) for name, value in header_fields]
+def _build_scope(request: Request, origin: Origin, target: str) -> Message:
+    fields = [(name.lower(), value) for name, value in encode_fields(request)]
     if request.body or request.method in METHODS_WITH_LENGTH:
         fields.append((b"content-length", b"%d" % len(request.body)))
     path, _, query = target.partition("?")

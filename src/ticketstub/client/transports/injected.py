@@ -25,7 +25,7 @@ class GuardedTransport:
 
     def send(self, request: Request, *, deadline: float, connect_timeout: float) -> Response:
         """As `base.Transport.send`; `sent` is True unless the transport says otherwise."""
-        origin, *_ = prepare_request(request, math.inf)  # the transport itself checks the deadline
+        origin, _, _ = prepare_request(request, math.inf)  # the transport itself checks the deadline
         response: object = _call_safely(
             partial(self._inner.send, request, deadline=deadline, connect_timeout=connect_timeout),
             partial(make_unreachable_error, origin, sent=True),
