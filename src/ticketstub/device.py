@@ -12,11 +12,14 @@ import re
 import socket
 import sys
 import warnings
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ticketstub.errors import PlexWarning
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _HEADER_VALUE = re.compile(r"[^\x00-\x1f\x7f]+")
 
@@ -180,7 +183,7 @@ def get_data_directory(name: str) -> Path:
     """
     import platformdirs  # only if no directory is given
 
-    found = Path(platformdirs.user_data_dir("ticketstub", appauthor=False))
+    found = platformdirs.user_data_path("ticketstub", appauthor=False)
     if not found.is_absolute():  # otherwise it would be in the current folder
         raise OSError("the home folder is unknown: set HOME")
     return found / name

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PLEX_DIRECT_DOMAIN = re.compile(r"[0-9a-f]{32}\.plex\.direct\.?")
+_PLEX_DIRECT_DOMAIN = r"[0-9a-f]{32}\.plex\.direct\.?"
 
 # On Windows, Ctrl-C does not interrupt a wait, so waits are this short, in seconds, on every system.
 _POLL_INTERVAL = 0.05
@@ -137,7 +137,7 @@ def parse_plex_direct(host: str) -> str | None:
     `192-168-1-50.HASH.plex.direct` is 192.168.1.50, and `fd00--12.HASH.plex.direct` is fd00::12.
     """
     label, _, domain = host.lower().partition(".")
-    if not _PLEX_DIRECT_DOMAIN.fullmatch(domain):
+    if not re.fullmatch(_PLEX_DIRECT_DOMAIN, domain):
         return None
     address = parse_ip(label.replace("-", ".")) or parse_ip(label.replace("-", ":"))
     return str(address) if address else None

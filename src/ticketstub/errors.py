@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from ticketstub.routes import AddressReport, UnreachableReason
 
 # Long runs without a space may be tokens. Control and text direction characters can rewrite a terminal.
-_POSSIBLE_SECRET = re.compile(r"[^\s\"'<>=&?,;()]{16,}")
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
+_LONG_RUN = r"[^\s\"'<>=&?,;()]{16,}"
+_UNPRINTABLE = "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+"
 
 
 def sanitize_text(text: str, max_length: int = 200) -> str:
     """Make received text safe to show: without control and direction characters, cut to `max_length`."""
-    return _UNPRINTABLE.sub(" ", text).strip()[:max_length]
+    return re.sub(_UNPRINTABLE, " ", text).strip()[:max_length]
 
 
 def redact_secrets(text: str) -> str:
     """Make received text safe to show, and replace every run of characters that may be a token."""
-    return sanitize_text(_POSSIBLE_SECRET.sub("…", text))  # cut last: half a token would not be recognized
+    return sanitize_text(re.sub(_LONG_RUN, "…", text))  # cut last: half a token would not be recognized
 
 
 class PlexWarning(RuntimeWarning):

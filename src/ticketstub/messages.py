@@ -22,7 +22,7 @@ _URL = re.compile(
     r"(https?)://(\[[0-9a-f:.]+\]|[0-9a-z_.-]+)(?::([0-9]{0,5}))?((?:[/?][!-\[\]-~]*)?)", re.ASCII | re.IGNORECASE
 )
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
-_URL_CHARACTERS = re.compile(r"[!-\[\]-~]+")
+_URL_CHARACTERS = r"[!-\[\]-~]+"
 _URL_ERRORS = (
     (rf".{{{MAX_URL_LENGTH + 1}}}", f"an address must not have more than {MAX_URL_LENGTH} characters"),
     (
@@ -35,7 +35,7 @@ _URL_ERRORS = (
     (r"", "the host of an address must be letters, digits, hyphens and dots, or an IPv6 address in brackets"),
 )
 """The reasons why `_URL` does not match, in the order in which they are tested. No message repeats the URL."""
-_PATH = re.compile(r"[A-Za-z]+://[^/?#]*([^?#]*)")
+_PATH = r"[A-Za-z]+://[^/?#]*([^?#]*)"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -119,7 +119,7 @@ class Request(Unpicklable):
     @property
     def path(self) -> str:
         """The path of the URL, which contains no secret."""
-        found = _PATH.match(self.url)
+        found = re.match(_PATH, self.url)
         return found[1] if found else ""
 
     def __repr__(self) -> str:
@@ -193,7 +193,7 @@ def split_url(url: str) -> tuple[Origin, str]:
     """
     without_fragment, hash_sign, _ = url.partition("#")
     found = _URL.fullmatch(without_fragment)
-    if found is None or len(url) > MAX_URL_LENGTH or (hash_sign and not _URL_CHARACTERS.fullmatch(url)):
+    if found is None or len(url) > MAX_URL_LENGTH or (hash_sign and not re.fullmatch(_URL_CHARACTERS, url)):
         flags = re.DOTALL | re.IGNORECASE
         raise ValueError(next(message for pattern, message in _URL_ERRORS if re.match(pattern, url, flags)))
     scheme, host, port, target = found.groups()

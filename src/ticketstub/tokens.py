@@ -34,18 +34,6 @@ _TOKEN_KINDS = re.compile(
     re.DOTALL,
 )
 
-_MISTAKES = (
-    (r"", "the token is empty"),
-    (
-        r"(?i:x-plex-token).*",
-        "this is a whole X-Plex-Token header or parameter: pass only the part after the colon or equals sign",
-    ),
-    (r"claim-.*", "this is a claim token: it adds a server to an account and cannot sign in"),
-    (r".*@.*", "this looks like an e-mail address, not a token: sign in with login and password instead"),
-    (r".*[^!-~].*", "a token contains only ASCII characters and no spaces or line breaks"),
-)
-"""Patterns of texts that are not tokens, the most specific first, and the error for each, which repeats no text."""
-
 _COROUTINE_FLAG = 0x80  # inspect.CO_COROUTINE; importing inspect takes 10 ms
 # This library, and the libraries in which a call may be interrupted or cancelled.
 _INTERNAL_PACKAGES = frozenset(
@@ -125,8 +113,7 @@ class Token(Secret):
         super().__init__(text)
         self._text = text.strip()
         self.origin = origin
-        mistakes = (message for pattern, message in _MISTAKES if re.fullmatch(pattern, self._text, re.DOTALL))
-        if mistake := next(mistakes, None):
+        if mistake := _find_mistake(self._text):
             del text  # as above
             raise ValueError(mistake)
 
@@ -161,6 +148,21 @@ class Token(Secret):
         """
         found = _TOKEN_KINDS.fullmatch(self._text)
         return (found and found.lastgroup) or "unknown"
+
+
+def _find_mistake(text: str) -> str | None:
+    """Return why a text cannot be a token, or `None`. The reason repeats no text."""
+    if not text:
+        return "the token is empty"
+    if text.lower().startswith("x-plex-token"):
+        return "this is a whole X-Plex-Token header or parameter: pass only the part after the colon or equals sign"
+    if text.startswith("claim-"):
+        return "this is a claim token: it adds a server to an account and cannot sign in"
+    if "@" in text:
+        return "this looks like an e-mail address, not a token: sign in with login and password instead"
+    if " " in text or not is_header_safe(text):
+        return "a token contains only ASCII characters and no spaces or line breaks"
+    return None
 
 
 def is_header_safe(text: str) -> bool:

@@ -36,7 +36,7 @@ DEFAULT_APP = "Ticketstub"
 TokenSource: TypeAlias = Callable[[], str | Token | Awaitable[str | Token | None] | None]
 """Returns a token; called before each request. Its method `refused(token)`, if any, is called when Plex refuses one."""
 
-_FORBIDDEN_CHARACTERS = re.compile(r"[\r\n\0\ud800-\udfff]")
+_FORBIDDEN_CHARACTERS = r"[\r\n\0\ud800-\udfff]"
 _RESERVED_HEADERS = {
     **dict.fromkeys(
         ("host", "content-length", "transfer-encoding", "connection"),
@@ -248,7 +248,7 @@ def validate_headers(headers: Mapping[str, str]) -> dict[str, str]:
         ValueError: a name or value is malformed, or the header is set by the connection, `token=` or the device.
     """
     for name, value in headers.items():
-        if not HEADER_NAME.fullmatch(name) or _FORBIDDEN_CHARACTERS.search(value):
+        if not HEADER_NAME.fullmatch(name) or re.search(_FORBIDDEN_CHARACTERS, value):
             raise ValueError(
                 "a header name can have letters, digits and hyphens; its value cannot have a line break or NUL"
             )

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
-from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -202,6 +201,8 @@ class PendingState:
     @property
     def url(self) -> str:
         """The page to open: the Auth App, or the link page with the code filled in (documented)."""
+        from urllib.parse import quote, urlencode  # a client with a token needs no such page
+
         pin = self._pin
         if not pin.strong:
             return f"{self.link_page}/?pin={quote(self.code, safe='')}"

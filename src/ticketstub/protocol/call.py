@@ -14,7 +14,6 @@ from enum import Enum
 from functools import cache, partial
 from itertools import chain, islice
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
-from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -114,13 +113,15 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
         path = _PLACEHOLDER.sub(self._build_path_segment, self.http.path)
         if self.http.in_body or not (parameters := self.list_parameters()):
             return path
-        return f"{path}?{urlencode(parameters)}"
+        return f"{path}?{_encode_parameters(parameters)}"
 
     def _build_path_segment(self, placeholder: re.Match[str]) -> str:
         values = dict(zip(self.__struct_encode_fields__, msgspec.structs.astuple(self), strict=True))
         text = self._format_value(values[placeholder[1]])
         if text in {"", ".", ".."}:
             raise ValueError("an identifier in a path cannot be empty, . or ..")
+        from urllib.parse import quote  # not needed by most calls
+
         return quote(text, safe="")
 
     def build_body(self) -> tuple[bytes, str | None]:
@@ -130,7 +131,7 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
         values = self._list_values()
         if self.http.as_json or any(isinstance(value, Model) for _, value in values):
             return msgspec.json.encode(dict(values), enc_hook=Secret.reveal), "application/json"
-        return urlencode(self.list_parameters()).encode(), "application/x-www-form-urlencoded"
+        return _encode_parameters(self.list_parameters()).encode(), "application/x-www-form-urlencoded"
 
     def list_secrets(self) -> tuple[str, ...]:
         """List the secrets among the parameters, so that no message repeats them."""
@@ -148,6 +149,12 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
     def write(self, value: V, form: Format) -> bytes:
         """Write the body of the reply."""
         return self.http.reply.write(value, form)
+
+
+def _encode_parameters(parameters: list[tuple[str, str]]) -> str:
+    from urllib.parse import urlencode  # the calls that check a token have no parameters
+
+    return urlencode(parameters)
 
 
 class NoContentCall(Call[None], frozen=True, kw_only=True):

@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
-from urllib.parse import urljoin
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from ticketstub.client.config import CallSettings, KnownServers, PublishedKeyCache, TokenSource
@@ -46,10 +46,10 @@ _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 3
 # Printable ASCII without a backslash, which some libraries read as the end of the host; no scheme without a host;
 # not three slashes, which browsers read as two.
-_LOCATION = re.compile(r"(?!///)(?![A-Za-z][A-Za-z0-9+.-]*:(?!//))[!-\[\]-~]+")
+_LOCATION = r"(?!///)(?![A-Za-z][A-Za-z0-9+.-]*:(?!//))[!-\[\]-~]+"
 
 
-class Send(NamedTuple):
+class Send(Struct, frozen=True):
     """Send one request before the deadline."""
 
     request: Request
@@ -57,19 +57,19 @@ class Send(NamedTuple):
     connect_timeout: float
 
 
-class Sleep(NamedTuple):
+class Sleep(Struct, frozen=True):
     """Wait this many seconds."""
 
     seconds: float
 
 
-class Invoke(NamedTuple):
+class Invoke(Struct, frozen=True):
     """Call a function of the program. The async driver awaits its result if that is awaitable."""
 
     callback: Callable[[], object]
 
 
-class RunBlocking(NamedTuple):
+class RunBlocking(Struct, frozen=True):
     """Run blocking work: read or write a store, use a key. The async driver runs it in a thread.
 
     If the flow is abandoned meanwhile, the work still runs to its end, and its result is dropped.
@@ -78,7 +78,7 @@ class RunBlocking(NamedTuple):
     work: Callable[[], object]
 
 
-class LookUp(NamedTuple):
+class LookUp(Struct, frozen=True):
     """Look a host up with the system or the transport's resolver; the result is its addresses, or an `OSError`."""
 
     host: str
@@ -86,25 +86,25 @@ class LookUp(NamedTuple):
     deadline: float
 
 
-class Start(NamedTuple):
+class Start(Struct, frozen=True):
     """Start a flow beside this one; the result is its number. It is cancelled when this flow ends."""
 
     flow: Flow[object]
 
 
-class NextFinished(NamedTuple):
+class NextFinished(Struct, frozen=True):
     """Wait until a started flow has ended: the result is a `Finished`, or `None` after this many seconds."""
 
     seconds: float
 
 
-class Detach(NamedTuple):
+class Detach(Struct, frozen=True):
     """Run a flow in the background, even after this one has ended, until the client is closed. Its errors are lost."""
 
     flow: Flow[object]
 
 
-class RunShared(NamedTuple):
+class RunShared(Struct, frozen=True):
     """Run a flow once for all callers of this client that ask for the same key at the same time."""
 
     key: object
@@ -128,7 +128,7 @@ def run_blocking(work: Callable[[], T]) -> Flow[T]:
     return cast("T", (yield RunBlocking(work)))
 
 
-class RefusedToken(NamedTuple):
+class RefusedToken(Struct, frozen=True):
     """A token that Plex refused, and the refusal."""
 
     token: Token | None
@@ -149,7 +149,7 @@ class RenewableTokenSource(Protocol):
         ...
 
 
-class Clock(NamedTuple):
+class Clock(Struct, frozen=True):
     """The clocks and the randomness that a flow uses.
 
     `monotonic`: seconds that only grow. `now`: epoch seconds by this computer's clock, which may be wrong. `random`: a
@@ -242,7 +242,7 @@ class FlowContext(NamedTuple):
                 self.settings,
                 retry=replace(self.settings.retry, attempts=attempts),
                 deadline=min(deadlines, default=None),
-            )
+            ),
         )
 
 
@@ -383,12 +383,14 @@ def check_token_kind(token: Token, service: str) -> None:
 
 
 def _build_redirect(request: Request, response: Response) -> Request:
+    from urllib.parse import urljoin  # Plex redirects few calls
+
     location = response.headers.get("location", "").partition("#")[0]
     target = origin = ""
     with suppress(ValueError):
         target = urljoin(request.url, location)
         origin = get_origin(target)
-    if not origin or not _LOCATION.fullmatch(location):
+    if not origin or not re.fullmatch(_LOCATION, location):
         raise _make_redirect_error(RedirectRefused, "the response redirects to no valid address", response)
     if origin != get_origin(request.url):
         raise _make_redirect_error(

@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import os
 import socket
-import ssl
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import NamedTuple
-from urllib.parse import unquote
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
 
 from ticketstub.client.transports.base import get_remaining, make_unreachable_error
 from ticketstub.dns import ResolvedAddress, Resolver, is_loopback, look_up
 from ticketstub.errors import Unreachable
 from ticketstub.messages import Origin, split_url
 from ticketstub.tokens import Secret
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class ProxyConfig(NamedTuple):
@@ -70,6 +71,9 @@ def _parse_proxy(url: str) -> ProxyConfig:
         )
     if not credentials:
         return ProxyConfig(origin, None)
+    from base64 import b64encode  # few proxies require credentials
+    from urllib.parse import unquote
+
     user, _, password = credentials.partition(":")
     encoded = b64encode(f"{unquote(user)}:{unquote(password)}".encode())
     return ProxyConfig(origin, Secret(f"Basic {encoded.decode('ascii')}"))
@@ -144,7 +148,27 @@ def _connect_address(
 
 def create_default_ssl_context() -> ssl.SSLContext:
     """Return a context that checks certificates and host names with the computer's authorities; TLS 1.2 or newer."""
+    import ssl  # not loaded for plain http, to start faster
+
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+class LazyTlsContext:
+    """The TLS settings of a transport and its branches, created at first use: loading the authorities takes 20 ms."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        self._context = context
+        self._lock, self._process_id = Lock(), os.getpid()
+
+    def get(self) -> ssl.SSLContext:
+        """Return them."""
+        if (context := self._context) is not None:
+            return context
+        if self._process_id != os.getpid():  # in the child, nobody would release the parent's lock
+            self._lock, self._process_id = Lock(), os.getpid()
+        with self._lock:
+            self._context = self._context or create_default_ssl_context()
+        return self._context

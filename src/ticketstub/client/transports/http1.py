@@ -15,12 +15,11 @@ import errno
 import os
 import re
 import socket
-import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from threading import Lock
 from time import monotonic
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ticketstub.client.transports.base import (
     METHODS_WITH_LENGTH,
@@ -36,14 +35,17 @@ from ticketstub.client.transports.base import (
 )
 from ticketstub.client.transports.dial import (
     FindProxy,
+    LazyTlsContext,
     ProxyConfig,
     connect_tcp,
-    create_default_ssl_context,
     find_proxy,
 )
 from ticketstub.dns import Resolver, resolve_with_system
 from ticketstub.errors import Unreachable
 from ticketstub.messages import MAX_BODY_SIZE, Origin, Request, Response
+
+if TYPE_CHECKING:
+    import ssl  # not loaded for plain http, to start faster
 
 _MAX_LINE_BYTES = 16 * 1024
 _MAX_FIELDS = 100
@@ -51,8 +53,7 @@ _MAX_INTERIM_REPLIES = 16
 _CHUNK_SIZE = 64 * 1024
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\0\r\n]*)?\r?\n")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\0\r\n]*?)[ \t]*\r?\n")
-_CHUNK_HEAD = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\0\r\n]*)?\r?\n")
-_LINE_END = re.compile(rb"\r?\n")
+_CHUNK_HEAD = rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\0\r\n]*)?\r?\n"
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
@@ -194,14 +195,14 @@ class SocketReply:
         """Read the chunks of a body and the fields after it, which mean nothing to us (RFC 9112, 7.1)."""
         while size := int(self._match_line(_CHUNK_HEAD)[1], 16):
             yield self._reader.read(size)
-            self._match_line(_LINE_END)
+            self._match_line(rb"\r?\n")
         _read_header_fields(self._reader)
 
-    def _match_line(self, pattern: re.Pattern[bytes]) -> re.Match[bytes]:
+    def _match_line(self, pattern: bytes) -> re.Match[bytes]:
         line = self._reader.read_line()
         if not line.endswith(b"\n"):
             raise _make_closed_error()
-        if not (match := pattern.fullmatch(line)):
+        if not (match := re.fullmatch(pattern, line)):
             raise BadReply("its chunks are not HTTP")
         return match
 
@@ -320,24 +321,6 @@ class StandardTransport(Transport):
         self._pool.close()
 
 
-class LazyTlsContext:
-    """The TLS settings of a transport and its branches, created at first use: loading the authorities takes 20 ms."""
-
-    def __init__(self, context: ssl.SSLContext | None) -> None:
-        self._context = context
-        self._lock, self._process_id = Lock(), os.getpid()
-
-    def get(self) -> ssl.SSLContext:
-        """Return them."""
-        if (context := self._context) is not None:
-            return context
-        if self._process_id != os.getpid():  # in the child, nobody would release the parent's lock
-            self._lock, self._process_id = Lock(), os.getpid()
-        with self._lock:
-            self._context = self._context or create_default_ssl_context()
-        return self._context
-
-
 class BranchTransport(StandardTransport):
     """Sends for one flow that may be cancelled from another thread. Closing it closes nothing: the pool is shared."""
 
@@ -422,7 +405,7 @@ class PooledConnection:
         """
         self._reader.deadline, self._reader.has_received = deadline, False
         rest = memoryview(message)
-        sent = isinstance(self.socket, ssl.SSLSocket)  # part of a TLS record may be sent even if its write fails
+        sent = self.origin.scheme == "https"  # part of a TLS record may be sent even if its write fails
         try:
             while rest:
                 self.socket.settimeout(get_remaining(deadline))
@@ -445,8 +428,12 @@ class PooledConnection:
         try:
             self.socket.settimeout(0)
             self.socket.recv(1)
+        except BlockingIOError:
+            return True
         except OSError as error:
-            return isinstance(error, BlockingIOError | ssl.SSLWantReadError)
+            from ssl import SSLWantReadError  # what an idle TLS connection raises; it has loaded this module
+
+            return isinstance(error, SSLWantReadError)
         return False
 
     def close(self) -> None:
