@@ -362,6 +362,25 @@ def test_importing_the_package() -> None:
     assert "[]\nTrue [] []" == in_a_fresh_interpreter(program)
 
 
+def test_a_first_call() -> None:
+    """A token's check over plain http loads no TLS, no other HTTP client, and no e-mail or address parser."""
+    program = (
+        "import socket, threading\n"
+        "from ticketstub import Device, Plex\n"
+        "listening = socket.create_server(('127.0.0.1', 0))\n"
+        "def answer():\n"
+        "    connection, _ = listening.accept()\n"
+        "    connection.recv(65536)\n"
+        "    connection.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 8\\r\\n\\r\\n{\"id\":1}')\n"
+        "threading.Thread(target=answer).start()\n"
+        "url = f'http://127.0.0.1:{listening.getsockname()[1]}'\n"
+        "plex = Plex(device=Device(client_identifier='first'), token='a' * 20, plex_tv=url)\n"
+        "print(plex.authentication.get_token_details().id)\n"
+        f"print(sorted(set(sys.modules) & {HEAVY | {'email', 'pathlib', 'urllib.parse'}!r}))"
+    )
+    assert "1\n['msgspec']" == in_a_fresh_interpreter(program)
+
+
 def tracked_files() -> list[Path]:
     """What would be in a clone: the files that git knows, or in an unpacked archive all but the made ones."""
     try:
