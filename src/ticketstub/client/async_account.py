@@ -51,12 +51,12 @@ class AsyncBaseClient:
             PlexError: Plex refused or could not be reached; `ticketstub.errors` lists the classes.
             ValueError: an option or the call is invalid; nothing was sent.
         """
-        return (await self.run_flow(partial(send_call, call), **options))[0]
+        return (await self._run(partial(send_call, call), options))[0]
 
     async def attempt(self, call: Call[T], **options: Unpack[Options]) -> Ok[T] | Err:
         """Make a call and return `Ok(value, response)` or `Err(error, response)`; never raises a `PlexError`."""
         try:
-            return Ok(*await self.run_flow(partial(send_call, call), **options))
+            return Ok(*await self._run(partial(send_call, call), options))
         except PlexError as error:
             return Err(drop_current_frame(error), error.response)
 
@@ -67,6 +67,9 @@ class AsyncBaseClient:
             flow: called with the context, returns the generator.
             options: how to make each of its calls (see `Options`).
         """
+        return await self._run(flow, options)
+
+    async def _run(self, flow: Callable[[FlowContext], Flow[T]], options: Options) -> T:
         settings = merge_options(self._settings, options) if options else self._settings
         transport = self._shared.get_transport()
         known = settings.device or self._shared.device

@@ -110,6 +110,8 @@ class Call(msgspec.Struct, Generic[V], frozen=True, kw_only=True, rename="camel"
 
     def build_target(self) -> str:
         """Build the path and, unless the parameters go in the body, the query."""
+        if not self.__struct_fields__:
+            return self.http.path
         path = _PLACEHOLDER.sub(self._build_path_segment, self.http.path)
         if self.http.in_body or not (parameters := self.list_parameters()):
             return path

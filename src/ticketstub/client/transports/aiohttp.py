@@ -13,6 +13,7 @@ import asyncio
 import socket
 import ssl
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -114,14 +115,14 @@ class AiohttpTransport(AsyncTransport):
             data=request.body or None,
             headers={"Host": origin.host_header, **request.headers} if address else request.headers,
             server_hostname=origin.host if address and origin.scheme == "https" else None,
-            skip_auto_headers=_AUTO_HEADERS,
+            skip_auto_headers=_AUTO_HEADERS if self._user_session else None,  # our own sessions skip them anyway
             allow_redirects=False,
             raise_for_status=False,
             auto_decompress=False,
             middlewares=(_send_once,),
             proxy=URL(f"http://{proxy.origin}") if proxy else None,
             proxy_headers={"Proxy-Authorization": credentials.reveal()} if credentials else None,
-            timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, ceil_threshold=MAX_WAIT),
+            timeout=_make_timeout(connect_timeout),
         )
         try:
             fields = read_fields(response.raw_headers)
@@ -146,6 +147,7 @@ class AiohttpTransport(AsyncTransport):
                     ssl=self._ssl_context or True,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=_AUTO_HEADERS,
                 trust_env=False,
             )
         return session
@@ -154,6 +156,11 @@ class AiohttpTransport(AsyncTransport):
         """Close our session of the running event loop, but not those of other loops and not the program's own."""
         if (session := self._own_sessions.pop(asyncio.get_running_loop(), None)) is not None:
             await session.close()
+
+
+@lru_cache(maxsize=16)  # it is checked as it is created, and most calls have the same
+def _make_timeout(connect: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=MAX_WAIT)
 
 
 def _build_url(origin: Origin, target: str) -> URL:
