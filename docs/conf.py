@@ -71,6 +71,7 @@ FOREIGN = {
     "Path",
     "PlexServer",
 }
+LONGEST_UNBROKEN = 24  # characters of code; they fit into a line on a telephone
 DOCSTRINGS = Config(napoleon_numpy_docstring=False)
 
 
@@ -78,6 +79,13 @@ def convert_docstring(app: Sphinx, what: str, name: str, value: object, options:
     """Convert a docstring's sections. Unlike napoleon's own hook, take no text before a property's colon for a type."""
     what = "method" if what in {"attribute", "data", "property"} else what
     lines[:] = GoogleDocstring(lines, DOCSTRINGS, app, what, name, value, options).lines()
+
+
+def mark_short_names(_app: Sphinx, doctree: nodes.document) -> None:
+    """Give short code within a sentence a class of its own: the style sheet keeps it on one line."""
+    for literal in doctree.findall(nodes.literal):
+        if len(literal.astext()) <= LONGEST_UNBROKEN:
+            literal["classes"].append("short")
 
 
 def resolve_public_name(
@@ -109,5 +117,6 @@ def allow_missing_reference(_app: Sphinx, _domain: object, node: pending_xref) -
 def setup(app: Sphinx) -> None:
     """Add what the extensions lack."""
     app.connect("autodoc-process-docstring", convert_docstring)
+    app.connect("doctree-read", mark_short_names)
     app.connect("missing-reference", resolve_public_name)
     app.connect("warn-missing-reference", allow_missing_reference)

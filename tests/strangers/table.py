@@ -148,29 +148,28 @@ PAGE = Template("""\
 
 <!-- Written by `make strangers` from a run of the strangers' tests; every whole run of them compares the two. -->
 
-These published Plex clients are tested against the local Plex. They are not ours: each is unmodified, at a pinned
-version, in its own environment, and the local Plex is all the Plex it has. The tests call them *strangers*. They matter
-because the same people wrote both ends of this project: if we are wrong about Plex, our client and our local Plex agree
-with each other.
+These published Plex clients were run against the local Plex. Each is unmodified, has a pinned version and its own
+environment, and can reach no Plex but the local one. They matter because the same people wrote both ends of this
+project. If we are wrong about Plex, our client and our local Plex are wrong in the same way, and agree with each other.
 
-An operation *passed* if every test that uses a client for it passed: the client accepted the response, and its user
-gets what they asked for. For a wrong password, for example, that is the right error. This shows that the client accepts
-what the local Plex answers. It does not show that Plex itself answers in the same way.
+An operation *passed* if every test that uses a client for it passed: the client accepted the response, and returned
+the right result, or for a wrong password, for example, the right error. This shows that the client accepts what the
+local Plex answers. It does not show that Plex itself answers in the same way.
 
 In some tests, the client is *configured* to use the local Plex, with an option of its own such as a server URL or an
 HTTP session. In others it is *unconfigured*: it uses Plex's own addresses, and
-[`ticketstub run`](how-to/test/run.md) leads it to the local Plex, as it does any program.
+[`ticketstub run`](how-to/test/run.md) directs it to the local Plex, as it does with any program.
 
 | client | version | language (variants) | tried | passed | passed unconfigured | reasons and notes |
 |---|---|---|---|---|---|---|
 $rows
 
-*Tried*, *passed* and *passed unconfigured* count operations. If a client can be called in several ways, the language
-has the variants that were tried. The last column says why an operation does not pass.
+*Tried*, *passed* and *passed unconfigured* are numbers of operations. If a client can be called in several ways, the
+language column lists the variants that were tried. The last column says why an operation does not pass.
 
-`make strangers` runs the tests in `tests/strangers/` and writes this page from the results. It needs Node.js, Go, Java,
-Ruby and curl, and once the network, for the clients themselves. `make test-all` runs the tests, too, and fails if this
-page differs from the results.
+`make strangers` runs these tests, which are in `tests/strangers/`, and writes this page from the results. It needs
+Node.js, Go, Java, Ruby and curl, and the first time also the network, to download the clients. `make test-all` runs the
+same tests, and fails if this page differs from the results.
 
 ## What passed
 
