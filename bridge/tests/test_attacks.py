@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx2 as httpx
@@ -483,6 +484,22 @@ async def test_a_form_of_another_browser_does_nothing(
     other = Browser(tested)
     await other.get(films.make_url())
     assert 403 == (await other.submit(form)).status_code
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:3000/callback", "app.phone:/callback"])
+async def test_another_program_gets_no_code_unasked(make_bridge: Any, address: str) -> None:
+    """Any program can listen on loopback or claim a scheme: a public application there is asked about each time."""
+    more = f'[[client]]\nid = "tool"\nredirect_uris = ["{address}", "https://tool.example.test/"]'
+    browser = Browser(make_bridge(more=more))
+    tool = Application(browser.tested, "tool", None, address)
+    assert (await browser.sign_in(tool.make_url())).startswith(f"{address}?code=")
+    page = await browser.follow(await browser.get(tool.make_url()))
+    assert "<h1>Continue to tool as" in page.text
+    assert (await browser.allow(page)).startswith(f"{address}?code=")
+    told = get_query((await browser.get(tool.make_url(prompt="none"))).headers["location"])
+    assert "consent_required" == told["error"]
+    page = Application(browser.tested, "tool", None, "https://tool.example.test/")
+    assert "code" in get_query((await browser.get(page.make_url(prompt="none"))).headers["location"])
 
 
 async def test_open_redirects(tested: BridgeUnderTest, browser: Browser, films: Application) -> None:

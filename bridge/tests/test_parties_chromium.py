@@ -156,7 +156,7 @@ class Scene:
             assert time.monotonic() < ends, self.bridge.log.read_text()
             time.sleep(0.2)
 
-    def check_program(self) -> None:
+    def check_program(self, *, consents_again: bool = False) -> None:
         """Do everything that a party can, with one of the programs in tests/parties that are applications."""
         self.sign_in()
         state = self.read()
@@ -168,7 +168,7 @@ class Scene:
         assert {"signed_out": "s1"} == self.read("/logout")
         assert self.read("/")["claims"] is None
         assert not self.is_signed_in_at_bridge()
-        self.sign_in(knows_plex=True, consents=False)
+        self.sign_in(knows_plex=True, consents=consents_again)
         assert self.read()["claims"]["sid"] != state["claims"]["sid"]
         self.end_session_at_bridge()
         self.wait_until(lambda: self.read("/")["claims"] is None)
@@ -237,13 +237,16 @@ def test_openid_client(scene: Scene) -> None:
 
 
 def test_oauth4webapi(scene: Scene) -> None:
-    """The package oauth4webapi, as a public application, by the document of RFC 8414; a revoked token is refused."""
+    """The package oauth4webapi, as a public application, by the document of RFC 8414; a revoked token is refused.
+
+    Its address is on loopback, where it could be any program: the person is asked each time.
+    """
     node, npm = require("node", "nodejs"), require("npm", "npm")
     command = make(Environments.node_environment, "oauth4webapi_3_8_8", node, npm)
     scene.serve_bridge(is_public=True)
     scene.run(command)
-    scene.check_program()
-    scene.sign_in(knows_plex=True, consents=False)
+    scene.check_program(consents_again=True)
+    scene.sign_in(knows_plex=True)
     assert "OAUTH_WWW_AUTHENTICATE_CHALLENGE" == scene.read("/revoke")["cause"]
 
 

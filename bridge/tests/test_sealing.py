@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from bridge_tests.bridges import KEY, BridgeUnderTest
+from ticketstub_bridge.control import open_socket
 from ticketstub_bridge.core import Bridge
 from ticketstub_bridge.sealing import KeyFileError, Sealer, create_key_file, make_secret, read_key_file
 from ticketstub_bridge.storage import StoreError
@@ -77,3 +79,14 @@ def test_form_tokens() -> None:
     assert not sealer.is_form_token("é", browser, "consent")
     assert not Sealer(KEY[::-1]).is_form_token(token, browser, "consent")
     assert KEY.hex() not in repr(sealer) + sealer.fingerprint + sealer.client_identifier
+
+
+def test_the_socket_is_for_its_owner_from_the_beginning(tmp_path: Path) -> None:
+    """Nobody else can open the administrator's socket, whatever the umask is, and at no moment."""
+    before = os.umask(0)
+    try:
+        with open_socket(tmp_path / "bridge.sock"):
+            assert 0o600 == (tmp_path / "bridge.sock").stat().st_mode & 0o777
+        assert 0 == os.umask(0)
+    finally:
+        os.umask(before)

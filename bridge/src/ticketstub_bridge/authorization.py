@@ -78,6 +78,14 @@ class Authorization(msgspec.Struct, frozen=True, kw_only=True):
         """Where the answer goes."""
         return self.parameters["redirect_uri"]
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether the answer reaches the application that asks, and no other program (RFC 8252, 8.6).
+
+        Any program on the person's device can listen on loopback or claim a scheme, and a public client's id is known.
+        """
+        return self.client.secret_hash is not None or self.redirect_uri.startswith("https://")
+
     def make_answer(self, **parameters: str) -> str:
         """Return the redirect address with an answer."""
         return append_parameters(

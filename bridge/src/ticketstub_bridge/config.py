@@ -24,6 +24,7 @@ PLEX_TV = "https://plex.tv"
 SigningAlgorithm: TypeAlias = Literal["RS256", "EdDSA"]
 
 _PRINTABLE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]+").fullmatch
+_HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?").fullmatch
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._~-]{1,100}").fullmatch
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}").fullmatch
 _DIGEST = re.compile(r"[0-9a-f]{64}").fullmatch
@@ -481,7 +482,7 @@ def _split_url(url: str) -> _Url | None:
         _ = parts.port
     except ValueError:
         return None
-    if "@" in parts.netloc or (parts.scheme in {"http", "https"} and not parts.hostname):
+    if "@" in parts.netloc or (parts.scheme in {"http", "https"} and not _HOST_AND_PORT(parts.netloc)):
         return None
     return _Url(parts.scheme, parts.hostname, parts.path, parts.query)
 

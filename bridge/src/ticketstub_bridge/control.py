@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -119,8 +120,11 @@ def open_socket(path: Path) -> socket.socket:
             raise OSError(f"another bridge is running here: {path} answers")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        listener.bind(str(path))
-        path.chmod(0o600)
+        before = os.umask(0o177)  # it must not be open to others for a moment either
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
         listener.listen(16)
     except BaseException:
         listener.close()

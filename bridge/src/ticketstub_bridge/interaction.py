@@ -80,8 +80,10 @@ def _answer_silently(bridge: Bridge, authorization: Authorization, session: Sess
 
 
 def _needs_consent(bridge: Bridge, authorization: Authorization, session: Session) -> bool:
+    if "consent" in authorization.prompt or not authorization.is_proven:
+        return True
     known = bridge.store.consents.get_scope(session.person.sub, authorization.client.id)
-    return "consent" in authorization.prompt or not known.issuperset(authorization.scope.split())
+    return not known.issuperset(authorization.scope.split())
 
 
 def _show_sign_in(request: Request, authorization: Authorization | None, session: Session | None) -> Response:
