@@ -227,6 +227,17 @@ def test_logout_addresses(setting: Setting) -> None:
     assert f"films: logout messages reach films.localhost:{setting.plex.port}" in {each.text for each in findings}
 
 
+def test_redirect_addresses_that_others_can_read(setting: Setting) -> None:
+    """An http address of an application is noted, unless it is on this computer."""
+    setting.start_proxy()
+    uris = ["http://films.lan/", "http://127.0.0.1:4180/", "http://films.localhost/", "https://films.example.org/"]
+    findings = setting.check(
+        f'[[client]]\nid = "films"\nsecret_hash = "{"0" * 64}"\nredirect_uris = {json.dumps(uris)}'
+    )
+    noted = [each.text for each in findings if "others on the network" in each.text]
+    assert ["films: http://films.lan/ is http: others on the network can read the code"] == noted
+
+
 def test_without_a_network(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without names all that is local is checked; with a name server that does not answer it takes bounded time."""
     setting.url = "https://auth.example.org"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bridge_tests.bridges import CONFIG, make_config
 from ticketstub_bridge.config import ConfigError, check_redirect_uri, load_config, parse_config
+from ticketstub_bridge.storage import Database
 from ticketstub_bridge.writing import add_client, remove_client, write_new
 
 MINIMAL = """
@@ -142,6 +143,17 @@ def test_the_issuer(url: str, is_good: bool) -> None:
     """The issuer is an https address without a path; http is for loopback."""
     text = MINIMAL.replace("https://auth.example.org", url.replace("\\", "\\\\"))
     assert is_good == (parse_config(text).url == url if is_good else not get_problems(text))
+
+
+@pytest.mark.parametrize("password", ["s3cret/word", "s3cret#word", "s3cret?word"])
+def test_a_password_in_the_address_of_a_database_is_never_shown(password: str) -> None:
+    """An address that is read as having a password for a port is refused without a word of it."""
+    (problem,) = get_problems(f'database = "postgresql://bridge:{password}@db.example.org/bridge"' + MINIMAL)
+    assert problem.startswith("database: is not an address")
+    assert "s3cret" not in problem
+    encoded = parse_config('database = "postgresql://bridge:s3cret%2Fword@db.example.org/bridge"' + MINIMAL)
+    assert "s3cret%2Fword" in encoded.database
+    assert "s3cret" not in repr(Database(encoded.database)) + repr(encoded)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 
 from bridge_tests.bridges import get_query
 from bridge_tests.processes import COMMAND, run_bridge_command
+from ticketstub import MemoryStore, Password, Plex
 from ticketstub_bridge.robot import SignInRefused
 from ticketstub_bridge.running import RunningBridge
 
@@ -120,12 +121,25 @@ def test_the_demonstration() -> None:
             lines.append(line)
             if "Ctrl-C" in line:
                 break
-        addresses = dict(re.findall(r"^(Bridge|Application)\s+(\S+)", "".join(lines), re.MULTILINE))
+        command = re.search(r"verification code, too: (.+)", "".join(lines))
+        assert command is not None
+        code = subprocess.run(command[1].split(), capture_output=True, text=True, check=True).stdout
+        assert re.match(r"\d{6}\b", code)
+        passwords = dict(re.findall(r"^  (\w+) +password (\S+)$", "".join(lines), re.MULTILINE))
+        assert {"mira_quill", "tom", "juno_vale"} <= set(passwords)
+        addresses = dict(re.findall(r"^(Bridge|Application|Local Plex)\s+(\S+)", "".join(lines), re.MULTILINE))
         with httpx.Client(follow_redirects=True) as browser:
             assert "Sign in with Plex" in browser.get(addresses["Application"]).text
             page = browser.post(f"{addresses['Application']}/sign-in")
             assert str(page.url).startswith(f"{addresses['Bridge']}/authorize")
             assert "Sign in to Demo application" in page.text
+        with Plex.sign_in(
+            "A test",
+            method=Password(login="tom", password=passwords["tom"]),
+            plex_tv=addresses["Local Plex"],
+            store=MemoryStore(),
+        ) as plex:
+            assert "tom" == plex.account().details.username
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)

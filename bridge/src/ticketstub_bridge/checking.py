@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
-from ticketstub_bridge.config import Client, Config, ConfigError, Server, load_config
+from ticketstub_bridge.config import Client, Config, ConfigError, Server, is_loopback, load_config
 from ticketstub_bridge.control import SOCKET_NAME, ControlRefused, NotRunning, call_bridge
 from ticketstub_bridge.sealing import KeyFileError, Sealer, read_key_file
 from ticketstub_bridge.storage.database import Database, StoreError
@@ -128,10 +128,10 @@ def _check_database(config: Config, sealer: Sealer) -> list[Finding]:
     path = Path(config.database.removeprefix("sqlite:///")) if config.database.startswith("sqlite") else None
     if path and not path.exists():
         return [Finding("note", "the database does not exist yet", "`ticketstub bridge serve` creates it")]
-    database = Database(config.database, connections=1)
     try:
-        database.check_schema()
-        database.check_key(sealer.fingerprint, may_store=False)
+        with closing(Database(config.database, connections=1)) as database:
+            database.check_schema()
+            database.check_key(sealer.fingerprint, may_store=False)
     except StoreError as error:
         return [Finding("wrong", str(error))]
     except SQLAlchemyError as error:
@@ -139,8 +139,6 @@ def _check_database(config: Config, sealer: Sealer) -> list[Finding]:
         return [
             Finding("wrong", f"the database cannot be used ({kind})", "is it running, and are name and password right?")
         ]
-    finally:
-        database.close()
     findings = [Finding("good", "the database answers, and belongs to this key")]
     if path and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         findings.append(Finding("wrong", f"{path} can be read by others on this computer", f"chmod 600 {path}"))
@@ -271,7 +269,7 @@ def _check_clients(config: Config) -> list[Finding]:
         findings.extend(
             Finding("note", f"{client.id}: {uri} is http: others on the network can read the code", "use https")
             for uri in client.redirect_uris
-            if uri.startswith("http://")
+            if uri.startswith("http://") and not is_loopback(urlsplit(uri).hostname or "")
         )
         if urlsplit(config.url).netloc in {urlsplit(uri).netloc for uri in client.redirect_uris}:
             advice = "give it a host name of its own, so that it cannot read the bridge's cookies"

@@ -101,6 +101,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     deny: frozenset[int]
     clients: Mapping[str, Client]
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url}>"  # the database's address may have a password
+
     @property
     def host(self) -> str:
         """The host of the public address, for display."""
@@ -410,6 +413,10 @@ def check_database(url: str) -> str | None:
         return "must be sqlite:///FILE or postgresql://USER@HOST/NAME"
     if url.startswith("sqlite") and (not url.startswith("sqlite:///") or url == "sqlite:///" or ":memory:" in url):
         return "must name a file: sqlite:///bridge.db"
+    try:
+        _ = urlsplit(url).port
+    except ValueError:  # whose message may have a part of the password
+        return "is not an address: write special characters of the password as %23, and the port as a number"
     return None
 
 

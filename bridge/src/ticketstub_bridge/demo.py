@@ -12,7 +12,9 @@ import hashlib
 import html
 import os
 import secrets
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -52,13 +54,18 @@ def run_demo(port: int) -> None:
             click.echo(f"Local Plex    {plex.url}\nBridge        {bridge.url}\nApplication   {url}\n")
             click.echo(f"Open {url} and sign in. At the local Plex, use one of these people:\n")
             for account in world.accounts:
-                click.echo(f"  {account.username:<12} password {account.password or 'none'}")
-            click.echo(
-                "\nmira_quill owns the server (her verification code: ticketstub code mira_quill --world demo), "
-            )
-            click.echo("it is shared with tom, and juno_vale has no access. Ctrl-C ends everything.")
+                password = account.password.reveal() if account.password else "none"  # made up, and for this
+                click.echo(f"  {account.username:<12} password {password}")
+            click.echo("\nmira_quill owns the server, it is shared with tom, and juno_vale has no access.")
+            click.echo(f"Mira needs a verification code, too: {_name_command()} code mira_quill --demo")
+            click.echo("Ctrl-C ends everything.")
             config = uvicorn.Config(create_demo_app(bridge, url), log_level="error", lifespan="off")
             uvicorn.Server(config).run([listener])
+
+
+def _name_command() -> str:
+    """Return how to call `ticketstub` in this shell, whose search path may not have this environment."""
+    return "ticketstub" if shutil.which("ticketstub") else f"{os.path.relpath(sys.executable)} -m ticketstub"
 
 
 def run_program(
