@@ -79,11 +79,13 @@ API: dict[str, tuple[str, str, tuple[str, ...]]] = {
 # The pages of help, and the commands on those that have not all others.
 HELP = {
     "sign-in": ("Help: signing in", "The commands for sign-ins and tokens."),
-    "account": ("Help: the account", "The commands for an account's Home, devices and media servers."),
+    "account": ("Help: the account", "The commands for an account's Home and devices."),
+    "servers": ("Help: media servers", "The commands for the media servers that an account can reach."),
     "local-plex": ("Help: the local Plex", "The commands that run a local Plex."),
 }
 HELP_OF = {
     "sign-in": {"login", "whoami", "status", "profiles", "check", "renew", "logout", "token", "ping"},
+    "servers": {"servers", "connect", "doctor", "resources", "claim", "source", "exec"},
     "local-plex": {"serve", "run", "code", "env", "record", "openapi", "demo"},
 }
 
