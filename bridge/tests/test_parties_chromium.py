@@ -217,6 +217,30 @@ def test_forms_of_another_site(scene: Scene) -> None:
     assert scene.is_signed_in_at_bridge()
 
 
+def test_an_application_that_leads_on_to_another_origin(scene: Scene) -> None:
+    """After consent and after sign-out, the application may send the person on to an address of its own choice."""
+    films = Echo()
+    scene.stack.enter_context(films.run())
+    gate = Echo(leads_to=f"{films.url}/arrived")
+    scene.stack.enter_context(gate.run())
+    scene.url = gate.url
+    scene.serve_bridge()
+    fields = {"client_id": "party", "redirect_uri": f"{gate.url}/callback", "response_type": "code", "scope": "openid"}
+    scene.open(f"{scene.front.url}/authorize?{urlencode(fields)}")
+    scene.press("Continue to Plex")
+    scene.page.get_by_label("User name or e-mail address").fill("tom")
+    scene.page.get_by_label("Password").fill("rainy-harbour-17")
+    scene.press("Sign in")
+    scene.press("Approve")
+    scene.press("Continue")
+    scene.page.wait_for_url(f"{films.url}/arrived")
+    fields = {"client_id": "party", "post_logout_redirect_uri": f"{gate.url}/signed-out"}
+    scene.open(f"{scene.front.url}/logout?{urlencode(fields)}")
+    scene.press("Sign out")
+    scene.page.wait_for_url(f"{films.url}/arrived")
+    assert not scene.is_signed_in_at_bridge()
+
+
 def test_authlib(scene: Scene) -> None:
     """Authlib's client for Flask, with a secret in the header."""
     command = make(Environments.python_environment, "authlib_1_9_10")

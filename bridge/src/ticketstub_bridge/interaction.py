@@ -270,7 +270,8 @@ async def continue_sign_in(request: Request) -> Response:
     if await bridge.run(_needs_consent, bridge, authorization, session):
         return bridge.pages.render(
             "consent.html",
-            form_actions=[authorization.redirect_uri, *bridge.pages.plex_origins],
+            form_actions=bridge.pages.plex_origins,
+            leads_on_to=authorization.redirect_uri,
             client_name=authorization.client.name,
             client_host=authorization.redirect_uri.partition("//")[2].partition("/")[0],
             person=session.person,

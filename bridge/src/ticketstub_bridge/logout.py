@@ -84,7 +84,7 @@ async def log_out(request: Request) -> Response:
     if session is not None and not is_proven and not is_confirmed:
         page = bridge.pages.render(
             "log_out.html",
-            form_actions=[return_url] if return_url else [],
+            leads_on_to=return_url,
             client_name=client.name if client else None,
             person=session.person,
             hidden_fields={name: value for name, value in values.items() if name != "form_token"},

@@ -120,10 +120,14 @@ async def _stop(server: asyncio.Server) -> None:
 
 
 class Echo:
-    """An application behind a proxy that signs people in: it answers with the headers that it gets, as JSON."""
+    """An application behind a proxy that signs people in: it answers with the headers that it gets, as JSON.
 
-    def __init__(self) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _EchoHandler)
+    Args:
+        leads_to: where it sends people on to instead, another application perhaps.
+    """
+
+    def __init__(self, leads_to: str | None = None) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("_", (_EchoHandler,), {"leads_to": leads_to}))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     @contextmanager
@@ -139,7 +143,15 @@ class Echo:
 
 
 class _EchoHandler(BaseHTTPRequestHandler):
+    leads_to: str | None
+
     def do_GET(self) -> None:
+        if self.leads_to is not None:
+            self.send_response(302)
+            self.send_header("Location", self.leads_to)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         content = json.dumps({name.lower(): value for name, value in self.headers.items()}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")

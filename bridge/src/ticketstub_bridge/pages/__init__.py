@@ -52,7 +52,13 @@ class Pages:
         """Where Plex's sign-in page is."""
 
     def render(
-        self, template: str, *, status: int = 200, form_actions: Iterable[str] = (), **values: object
+        self,
+        template: str,
+        *,
+        status: int = 200,
+        form_actions: Iterable[str] = (),
+        leads_on_to: str | None = None,
+        **values: object,
     ) -> HTMLResponse:
         """Return a page.
 
@@ -60,9 +66,14 @@ class Pages:
             template: its name.
             status: the HTTP status.
             form_actions: addresses that its forms may lead to, apart from this bridge.
+            leads_on_to: an application's address that its form leads to. Chromium applies the policy to each further
+                redirect, too, and where the application leads is its own affair.
             values: what the template shows.
         """
-        sources = " ".join(["'self'", *dict.fromkeys(map(_get_source, form_actions))])
+        allowed = ["'self'"]
+        if leads_on_to is not None:
+            allowed += [_get_source(leads_on_to), "https:", *(["http:"] if leads_on_to.startswith("http:") else [])]
+        sources = " ".join(dict.fromkeys([*allowed, *map(_get_source, form_actions)]))
         policy = (
             f"default-src 'none'; style-src 'self'; img-src 'self'; form-action {sources}; "
             "frame-ancestors 'none'; base-uri 'none'"
