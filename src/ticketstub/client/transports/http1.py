@@ -101,7 +101,7 @@ class SocketReader:
         """
         if amount > MAX_BODY_SIZE:
             raise BadReply("it is too large")
-        pieces = []
+        pieces: list[bytes] = []
         while amount:
             piece = self.read_available(amount)
             if not piece:
