@@ -126,6 +126,17 @@ def test_no_frame_of_ours_or_below_shows_the_token(use: Use) -> None:
             assert [] == [each for each in frames_from_ours(caught.value) if TOKEN in repr(each.f_locals)]
 
 
+def test_a_token_of_the_account_s_reply_is_the_client_s(record: Record, use: Use) -> None:
+    """A token that plex.tv called the account's is replaced by the client's current one; any other one stays."""
+    server = record(lambda *_: reply())
+    with Plex(plex_tv=server.url, token=TOKEN, device=DEVICE) as plex:
+        session = use(adapter.PlexApiSession(plex, plex, plex.plex_tv))
+        session.add_known_token("the-account-s-own")
+        for text in ("the-account-s-own", "another-user-s"):
+            session.get(f"{server.url}/x", headers={"X-Plex-Token": text})
+    assert [TOKEN, "another-user-s"] == server.tokens
+
+
 def frames_from_ours(error: BaseException) -> list[FrameType]:
     """Return the frames of the adapter and those that it called."""
     found: list[FrameType] = []

@@ -88,6 +88,14 @@ def test_the_order_of_candidates() -> None:
     assert {"local", "remote", "relay"} == {each.kind for each in error.addresses}
 
 
+def test_a_remote_address_without_tls_comes_after_one_with_it() -> None:
+    """Consent for private addresses covers one that plex.tv calls remote, for example in a VPN, but https is better."""
+    plain = "http://10.8.0.5:32400"
+    race = Race(attic(at(plain), at(REMOTE)), hosts={})
+    raises(ServerUnreachable, race, allow_http=True)
+    assert [REMOTE, plain] == race.tried
+
+
 def test_without_consent_no_private_http() -> None:
     """Without `allow_http` no private address is asked over http, and the report says so where plex.tv lists it."""
     race = Race(attic(at(PLAIN, local=True)))
