@@ -103,7 +103,7 @@ MUTANTS = [
            "return True", "application_authenticates"),
     Mutant("another key is taken", "storage/database.py", "if known != fingerprint:", "if False:", "another_key or changed_key"),
     Mutant("an answer outlives a write", "answers.py", " or answer.writes != self._database.writes", "", "no_answer_outlives"),
-    Mutant("an answer outlives its token", "answers.py", "began + min(MAX_AGE, grant.access_until - now)", "began + MAX_AGE", "no_answer_outlives"),
+    Mutant("an answer outlives its token", "answers.py", "began + min(MAX_AGE, token.expires_at - now)", "began + MAX_AGE", "no_answer_outlives"),
     Mutant("an address that is not confirmed is passed on", "people.py", "and person.email and person.email_verified:",
            "and person.email:", "has_not_confirmed"),
     Mutant("Plex is asked for anybody", "endpoints.py",

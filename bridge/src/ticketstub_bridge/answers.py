@@ -7,14 +7,13 @@ revokes is revoked here within that second.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
 from ticketstub_bridge.config import Config
 from ticketstub_bridge.people import make_claims, may_come_in
-from ticketstub_bridge.sealing import digest
-from ticketstub_bridge.storage import Database, Grant
+from ticketstub_bridge.storage import AccessToken, Database
 
 MAX_AGE = 1.0
 """Seconds that an answer is used at most."""
@@ -22,7 +21,7 @@ MAX_AGE = 1.0
 _MAX_ENTRIES = 20_000
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, gc=False):  # there are thousands, and none is in a cycle
     """The claims about the person of an access token, as JSON; `None` if its scope has no `openid`.
 
     `until` is by the steady clock: setting the clock prolongs nothing.
@@ -45,33 +44,34 @@ class RecentAnswers:
         self._database = database
         self._answers: dict[str, Answer] = {}
 
-    def get(self, token: str, config: Config) -> Answer | None:
+    def get(self, token_digest: str, config: Config) -> Answer | None:
         """Return what was answered about an access token a moment ago, if that still counts."""
-        answer = self._answers.get(digest(token))
+        answer = self._answers.get(token_digest)
         if answer is None or answer.config is not config or answer.writes != self._database.writes:
             return None
         return answer if self._database.clock.steady() < answer.until else None
 
-    def read(self, token: str, config: Config, find: Callable[[str], Grant | None]) -> Answer | None:
-        """Find out what to answer about an access token; `None` if it does not count. Blocks.
+    def read(
+        self, digests: Collection[str], config: Config, find: Callable[[Collection[str]], Mapping[str, AccessToken]]
+    ) -> dict[str, Answer]:
+        """Find out what to answer about access tokens; those that do not count are left out. Blocks.
 
         Args:
-            token: the access token.
+            digests: the digests of the access tokens.
             config: the configuration.
-            find: reads its grant from the database.
+            find: reads them from the database.
         """
         clock, writes = self._database.clock, self._database.writes
         began, now = clock.steady(), clock()
-        grant = find(token)
-        client = config.clients.get(grant.client_id) if grant else None
-        if grant is None or client is None:
-            return None
-        if not may_come_in(config, grant.person.account_id, grant.person.roles, client):
-            return None
-        is_open_id = "openid" in grant.scope.split()
-        content = msgspec.json.encode(make_claims(grant.person, client, grant.scope)) if is_open_id else None
-        answer = Answer(content, config, writes, began + min(MAX_AGE, grant.access_until - now))
+        answers: dict[str, Answer] = {}
+        for token_digest, token in find(digests).items():
+            client, person = config.clients.get(token.client_id), token.person
+            if client is None or not may_come_in(config, person.account_id, person.roles, client):
+                continue
+            is_open_id = "openid" in token.scope.split()
+            content = msgspec.json.encode(make_claims(person, client, token.scope)) if is_open_id else None
+            answers[token_digest] = Answer(content, config, writes, began + min(MAX_AGE, token.expires_at - now))
         if len(self._answers) >= _MAX_ENTRIES:
             self._answers.clear()
-        self._answers[digest(token)] = answer
-        return answer
+        self._answers |= answers
+        return answers

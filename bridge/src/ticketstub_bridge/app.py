@@ -107,6 +107,9 @@ ROUTES = [
 ]
 
 
+_PATHS = frozenset(route.path for route in ROUTES)
+
+
 def create_app(bridge: Bridge, *, with_background: bool = True) -> Starlette:
     """Return the ASGI application of a bridge.
 
@@ -137,7 +140,7 @@ def create_app(bridge: Bridge, *, with_background: bool = True) -> Starlette:
     )
     app.router.redirect_slashes = False  # its redirects take scheme and host from the request
     app.state.bridge = bridge
-    app.add_middleware(endpoints.RecentUserinfo, bridge=bridge)
+    app.add_middleware(endpoints.UsualUserinfo, bridge=bridge, answer_unavailable=_answer_unavailable)
     app.add_middleware(RequestLog, bridge=bridge)
     return app
 
@@ -188,12 +191,9 @@ class RequestLog:
 
 
 def _get_route(scope: Scope) -> str:
-    if isinstance(found := scope.get("route"), Route):
-        return found.path
-    for route in ROUTES:
-        if route.matches(scope)[0] is not Match.NONE:
-            return route.path
-    return "other"
+    if scope["path"] in _PATHS:
+        return str(scope["path"])
+    return next((route.path for route in ROUTES if route.matches(scope)[0] is not Match.NONE), "other")
 
 
 def _answer_unavailable(request: Request, error: Exception) -> Response:

@@ -7,22 +7,21 @@ threads; when too many requests wait for one, further ones are refused at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-import anyio
-import anyio.to_thread
-
 from ticketstub import AsyncPlex
 from ticketstub_bridge.answers import Answer, RecentAnswers
+from ticketstub_bridge.batching import BatchReader
 from ticketstub_bridge.config import Config
 from ticketstub_bridge.keys import KeyRing
 from ticketstub_bridge.observing import Metrics, log
 from ticketstub_bridge.pages import Pages
 from ticketstub_bridge.plex import PlexGateway
 from ticketstub_bridge.provider import Provider
-from ticketstub_bridge.sealing import Sealer
+from ticketstub_bridge.sealing import Sealer, digest
 from ticketstub_bridge.storage import Database, Store
 
 P = ParamSpec("P")
@@ -70,12 +69,13 @@ class Bridge:
         self.pages = Pages(config)
         self.metrics = Metrics()
         self.answers = RecentAnswers(database)
-        self._readings: dict[tuple[str, int, int], asyncio.Future[Answer | None]] = {}
+        self._answer_reader = BatchReader(self._read_answers)
         self.send_logout = send_logout
         self.telling: set[str] = set()
         """The applications to which logout messages are on their way."""
         self.is_draining = False
-        self._limiter: anyio.CapacityLimiter | None = None
+        self._threads = ThreadPoolExecutor(THREADS, "bridge")
+        self._running = 0
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function that blocks in a thread.
@@ -83,12 +83,15 @@ class Bridge:
         Raises:
             Overloaded: too many others wait.
         """
-        limiter = self._limiter = self._limiter or anyio.CapacityLimiter(THREADS)
-        waiting = limiter.statistics().tasks_waiting
+        waiting = max(0, self._running - THREADS)
         self.metrics.waiting.set(waiting)
         if waiting >= _MAX_WAITING:
             raise Overloaded
-        return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), limiter=limiter)
+        self._running += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *args, **kwargs))
+        finally:
+            self._running -= 1
 
     async def describe_token(self, token: str) -> Answer | None:
         """Return what to tell about the person of an access token; `None` if it does not count.
@@ -96,16 +99,11 @@ class Bridge:
         Raises:
             Overloaded: too many others wait.
         """
-        if known := self.answers.get(token, self.config):
-            return known
-        key = (token, self.database.writes, id(self.config))  # after a write, no answer from before it is shared
-        reading = self._readings.get(key)
-        if reading is None:
-            find = self.store.grants.find_access_token
-            reading = asyncio.ensure_future(self.run(self.answers.read, token, self.config, find))
-            self._readings[key] = reading
-            reading.add_done_callback(lambda _: self._readings.pop(key, None))
-        return await asyncio.shield(reading)
+        token_digest = digest(token)
+        return self.answers.get(token_digest, self.config) or await self._answer_reader.get(token_digest)
+
+    async def _read_answers(self, digests: Collection[str]) -> Mapping[str, Answer]:
+        return await self.run(self.answers.read, digests, self.config, self.store.grants.find_access_tokens)
 
     @property
     def told_clients(self) -> frozenset[str]:
@@ -127,4 +125,5 @@ class Bridge:
     async def close(self) -> None:
         """Close all connections."""
         await self.plex.close()
+        self._threads.shutdown()
         self.database.close()

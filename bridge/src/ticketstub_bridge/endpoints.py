@@ -7,16 +7,18 @@ gives it. An answer about somebody is never cached.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ticketstub_bridge.answers import Answer
 from ticketstub_bridge.clients import AUTH_METHODS, GRANT_TYPES
-from ticketstub_bridge.core import Bridge
+from ticketstub_bridge.core import Bridge, Overloaded
 from ticketstub_bridge.keys import ALGORITHMS
 from ticketstub_bridge.people import CLAIMS, SCOPES
 from ticketstub_bridge.provider import ProviderRequest, Reply
@@ -142,45 +144,62 @@ async def _read_client_form(request: Request) -> Mapping[str, str] | Response:
 
 async def show_userinfo(request: Request) -> Response:
     """Return the claims about the person of an access token."""
-    bridge = get_bridge(request)
     token = await _find_bearer_token(request)
     if isinstance(token, Response):
         return token
-    answer = await bridge.describe_token(token) if token else None
+    return _respond_userinfo(request, await get_bridge(request).describe_token(token) if token else None)
+
+
+class UsualUserinfo:
+    """Answers the usual request for userinfo as `show_userinfo` does, but before the routes, which cost more than it.
+
+    Args:
+        app: the application, which answers all other requests.
+        bridge: the bridge.
+        answer_unavailable: makes the answer when the database cannot be asked.
+    """
+
+    def __init__(
+        self, app: ASGIApp, bridge: Bridge, answer_unavailable: Callable[[Request, Exception], Response]
+    ) -> None:
+        self._app = app
+        self._bridge = bridge
+        self._answer_unavailable = answer_unavailable
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass the request on."""
+        token = _find_lone_token(scope) if scope["type"] == "http" and scope["path"] == "/userinfo" else None
+        if token is None:
+            await self._app(scope, receive, send)
+            return
+        try:
+            answer = await self._bridge.describe_token(token)
+        except (SQLAlchemyError, Overloaded) as error:
+            await self._answer_unavailable(Request(scope), error)(scope, receive, send)
+            return
+        if answer is None or answer.content is None:
+            await _respond_userinfo(Request(scope), answer)(scope, receive, send)
+            return
+        headers = [*_USERINFO_HEADERS, (b"content-length", b"%d" % len(answer.content))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.content})
+
+
+def _find_lone_token(scope: Scope) -> str | None:
+    """Return the access token of a GET request without `Origin`; a page's request (CORS) is for `show_userinfo`."""
+    headers = [value for name, value in scope["headers"] if name in {b"authorization", b"origin"}]
+    if scope["method"] != "GET" or len(headers) != 1:
+        return None
+    match = _BEARER(headers[0].decode("latin-1"))
+    return match[1] if match else None
+
+
+def _respond_userinfo(request: Request, answer: Answer | None) -> Response:
     if answer is None:
         return _challenge(request, 401, "invalid_token")
     if answer.content is None:
         return _challenge(request, 403, "insufficient_scope")
     return Response(answer.content, headers=_NO_STORE | _make_cors_headers(request), media_type="application/json")
-
-
-class RecentUserinfo:
-    """Answers requests for userinfo as `show_userinfo` does, as far as the last second's answers suffice.
-
-    It runs before the routes, so that applications and proxies that ask at every request pay for nothing else.
-    """
-
-    def __init__(self, app: ASGIApp, bridge: Bridge) -> None:
-        self._app = app
-        self._bridge = bridge
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or pass the request on."""
-        content = self._find(scope) if scope["type"] == "http" and scope["path"] == "/userinfo" else None
-        if content is None:
-            await self._app(scope, receive, send)
-            return
-        headers = [*_USERINFO_HEADERS, (b"content-length", b"%d" % len(content))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
-
-    def _find(self, scope: Scope) -> bytes | None:
-        headers = [value for name, value in scope["headers"] if name in {b"authorization", b"origin"}]
-        if scope["method"] != "GET" or len(headers) != 1:  # a page's request (CORS) is for `show_userinfo`
-            return None
-        match = _BEARER(headers[0].decode("latin-1"))
-        answer = self._bridge.answers.get(match[1], self._bridge.config) if match else None
-        return answer.content if answer else None
 
 
 async def _find_bearer_token(request: Request) -> str | Response:

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from sqlalchemy import inspect, select, text
 
 from ticketstub_bridge.people import make_handles
 from ticketstub_bridge.sealing import digest, make_identifier, make_secret
-from ticketstub_bridge.storage import Clock, Database, IssuedTokens, Person, Profile, Store, StoreError
+from ticketstub_bridge.storage import AccessToken, Clock, Database, IssuedTokens, Person, Profile, Store, StoreError
 from ticketstub_bridge.storage import migrate as migrations
 from ticketstub_bridge.storage.tables import metadata
 
@@ -77,6 +78,10 @@ def make_tokens() -> IssuedTokens:
         access_seconds=600,
         refresh_seconds=30 * 86400,
     )
+
+
+def find_access_token(store: Store, token: str) -> AccessToken | None:
+    return store.grants.find_access_tokens([digest(token)]).get(digest(token))
 
 
 def race(attempt: Callable[[int], object]) -> list[object]:
@@ -171,7 +176,7 @@ def test_a_lost_membership_ends_everything(store: Store) -> None:
     assert not store.people.record_loss(person.sub)
     store.people.record_check(person.sub, make_profile())
     assert store.sessions.find(secret) is None
-    assert store.grants.find_access_token(tokens.access_token) is None
+    assert find_access_token(store, tokens.access_token) is None
     assert store.people.get(person.sub).plex_token is None
 
 
@@ -245,9 +250,9 @@ def test_a_second_redemption_revokes_the_first(store: Store) -> None:
     code = make_code(store, person, sid)
     found, tokens = store.grants.find_code(code, CLIENT), make_tokens()
     assert store.grants.redeem_code(found, tokens)
-    assert store.grants.find_access_token(tokens.access_token)
+    assert find_access_token(store, tokens.access_token)
     assert store.grants.find_code(code, CLIENT) is None
-    assert store.grants.find_access_token(tokens.access_token) is None
+    assert find_access_token(store, tokens.access_token) is None
     assert store.grants.find_refresh_token(tokens.refresh_token, CLIENT) is None
 
 
@@ -258,7 +263,7 @@ def test_one_of_many_redemptions_of_a_code_wins(store: Store) -> None:
     tokens = [make_tokens() for _ in range(THREADS)]
     results = race(lambda number: store.grants.redeem_code(found, tokens[number]))
     assert 1 == results.count(True)
-    assert [] == [each for each in tokens if store.grants.find_access_token(each.access_token)]
+    assert [] == [each for each in tokens if find_access_token(store, each.access_token)]
 
 
 def test_one_of_many_refreshes_wins(store: Store) -> None:
@@ -270,7 +275,7 @@ def test_one_of_many_refreshes_wins(store: Store) -> None:
     tokens = [make_tokens() for _ in range(THREADS)]
     results = race(lambda number: store.grants.rotate(found, tokens[number]))
     assert 1 == results.count(True)
-    assert [] == [each for each in [first, *tokens] if store.grants.find_access_token(each.access_token)]
+    assert [] == [each for each in [first, *tokens] if find_access_token(store, each.access_token)]
     assert [] == [each for each in tokens if store.grants.find_refresh_token(each.refresh_token, CLIENT)]
 
 
@@ -281,7 +286,29 @@ def test_an_ended_grant_gives_nothing(store: Store) -> None:
     store.endings.end_session(sid, ())
     tokens = make_tokens()
     assert not store.grants.redeem_code(found, tokens)
-    assert store.grants.find_access_token(tokens.access_token) is None
+    assert find_access_token(store, tokens.access_token) is None
+
+
+def test_access_tokens_are_read_together(store: Store, clock: Clock) -> None:
+    """Of many access tokens asked for at once each that counts is found, with its own person, scope and expiry."""
+    issued = [make_tokens() for _ in range(20)]
+    for number, tokens in enumerate(issued):
+        person, sid, _ = sign_in(store, number, f"person{number}")
+        code = store.grants.find_code(make_code(store, person, sid), CLIENT)
+        assert code
+        seconds = 60 if number % 2 else 300 + 10 * number
+        store.grants.redeem_code(code, structs.replace(tokens, scope=f"openid s{number}", access_seconds=seconds))
+    for number in range(0, 20, 3):
+        store.grants.revoke(issued[number].access_token, CLIENT)
+    clock.offset += 100
+    digests = {digest(tokens.access_token): number for number, tokens in enumerate(issued)}
+    found = store.grants.find_access_tokens([*digests, digest("unknown")])
+    by_expiry = sorted(found, key=lambda each: found[each].expires_at)
+    assert [2, 4, 8, 10, 14, 16] == [digests[each] for each in by_expiry]
+    for each, token in found.items():
+        number = digests[each]
+        assert (CLIENT, number, f"openid s{number}") == (token.client_id, token.person.account_id, token.scope)
+    assert {} == store.grants.find_access_tokens([])
 
 
 def test_revocation(store: Store) -> None:
@@ -292,11 +319,11 @@ def test_revocation(store: Store) -> None:
     assert not store.grants.revoke(first.access_token, "books")
     assert not store.grants.revoke(first.refresh_token, "books")
     assert store.grants.revoke(first.access_token, CLIENT)
-    assert store.grants.find_access_token(first.access_token) is None
+    assert find_access_token(store, first.access_token) is None
     second = make_tokens()
     assert store.grants.rotate(store.grants.find_refresh_token(first.refresh_token, CLIENT), second)
     assert store.grants.revoke(second.refresh_token, CLIENT)
-    assert store.grants.find_access_token(second.access_token) is None
+    assert find_access_token(store, second.access_token) is None
     assert not store.grants.revoke(make_secret(), CLIENT)
 
 
@@ -309,13 +336,13 @@ def test_what_a_sign_out_ends(store: Store) -> None:
             store.grants.find_code(make_code(store, person, sid, is_offline=is_offline), CLIENT), tokens
         )
     store.endings.end_session(sid, {CLIENT})
-    assert store.grants.find_access_token(online.access_token) is None
-    assert store.grants.find_access_token(offline.access_token)
+    assert find_access_token(store, online.access_token) is None
+    assert find_access_token(store, offline.access_token)
     assert [(CLIENT, person.sub, sid)] == [
         (each.client_id, each.sub, each.sid) for each in store.endings.claim_messages(CLIENT, 9)
     ]
     assert 0 == store.endings.end_person(person.sub, {CLIENT})
-    assert store.grants.find_access_token(offline.access_token) is None
+    assert find_access_token(store, offline.access_token) is None
     assert 2 == store.endings.count_messages()
 
 
@@ -404,7 +431,7 @@ def test_old_rows_are_deleted(store: Store, clock: Clock) -> None:
     store.events.add("tested")
     store.delete_old()
     assert store.sessions.find(secret)
-    assert store.grants.find_access_token(tokens.access_token)
+    assert find_access_token(store, tokens.access_token)
     clock.offset += 100 * 86400
     store.delete_old()
     with store.database.read() as connection:

@@ -40,6 +40,8 @@ MAX_ERROR = 60.0
 """Seconds by which a stored time may be ahead of the clock. More means that the clock was set back."""
 
 _WAIT = 5
+_READS = {"isolation_level": "AUTOCOMMIT"}
+_SQLITE_READS = {"ticketstub_reads": True}
 
 
 class StoreError(Exception):
@@ -88,6 +90,7 @@ class Database:
         self._count = itertools.count(1)  # no number comes twice, whichever threads end at once
         self.is_sqlite = url.startswith("sqlite")
         self._engine = _create_engine(url, connections)
+        self._reading_engine = self._engine.execution_options(**(_SQLITE_READS if self.is_sqlite else _READS))
         self._now = self._create_now()
         self._write_lock = threading.Lock() if self.is_sqlite else nullcontext()
 
@@ -102,8 +105,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Generator[Connection]:
-        """Open a connection for reading."""
-        with self._engine.connect().execution_options(ticketstub_reads=True) as connection:
+        """Open a connection for reading, without a transaction: each statement sees what was committed before it."""
+        with self._reading_engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -221,5 +224,5 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  #
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    is_reading = connection.get_execution_options().get("ticketstub_reads")
-    connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
+    if "ticketstub_reads" not in connection.get_execution_options():
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -7,7 +7,7 @@ grant, even if the first was an attacker's. Whatever is read is checked against 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam
 from ticketstub_bridge.config import Lifetimes
 from ticketstub_bridge.sealing import digest, make_identifier
 from ticketstub_bridge.storage.database import Database, is_current
-from ticketstub_bridge.storage.people import Freshness, Person, read_person
+from ticketstub_bridge.storage.people import PERSON_COLUMNS, Freshness, Person, read_person
 from ticketstub_bridge.storage.tables import access_tokens, codes, grants, people, refresh_tokens
 
 
@@ -31,7 +31,6 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
         is_offline: whether it outlives the session.
         auth_time: when the person had approved at Plex.
         person: the person.
-        access_until: when the access token by which it was found expires.
     """
 
     id: str
@@ -41,7 +40,6 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     is_offline: bool
     auth_time: float
     person: Person
-    access_until: float = 0.0
 
 
 class Code(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +57,22 @@ class RefreshToken(msgspec.Struct, frozen=True, kw_only=True):
 
     grant: Grant
     digest: str
+
+
+class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
+    """An access token that counts.
+
+    Attributes:
+        client_id: the application.
+        person: whose grant it belongs to.
+        scope: what it covers.
+        expires_at: when it expires.
+    """
+
+    client_id: str
+    person: Person
+    scope: str
+    expires_at: float
 
 
 class IssuedTokens(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +105,7 @@ class GrantStore:
         self._seconds = {codes: lifetimes.code, refresh_tokens: lifetimes.refresh_token}
         self._access_seconds = lifetimes.access_token
         self.freshness = freshness
-        self._select_by_token = self._build_select_by_token()
+        self._select_by_digests = self._build_select_by_digests()
 
     def issue_code(
         self,
@@ -242,24 +256,26 @@ class GrantStore:
             )
             connection.execute(update(grants).where(grants.c.id == grant_id).values(expires_at=expires_at))
 
-    def find_access_token(self, token: str) -> Grant | None:
-        """Return the grant of an access token that counts; its scope is that of the token."""
+    def find_access_tokens(self, digests: Collection[str]) -> dict[str, AccessToken]:
+        """Return those access tokens that count, by their digests."""
         with self._database.read() as connection:
-            row = connection.execute(self._select_by_token, {"token_digest": digest(token)}).one_or_none()
-        if row is None:
-            return None
-        return msgspec.structs.replace(_read_grant(row), scope=row.token_scope, access_until=row.access_until)
+            rows = connection.execute(self._select_by_digests, {"digests": list(digests)}).all()
+        return {
+            row.digest: AccessToken(
+                client_id=row.client_id, person=read_person(row), scope=row.scope, expires_at=row.expires_at
+            )
+            for row in rows
+        }
 
-    def _build_select_by_token(self) -> Select[Any]:
+    def _build_select_by_digests(self) -> Select[Any]:
         """Build the statement that is executed most, once."""
-        now = self._database.now()
-        token_columns = (access_tokens.c.scope.label("token_scope"), access_tokens.c.expires_at.label("access_until"))
+        now, token = self._database.now(), access_tokens.c
         return (
-            select(grants, people, *token_columns)
-            .join(grants, grants.c.id == access_tokens.c.grant_id)
+            select(token.digest, token.scope, token.expires_at, grants.c.client_id, *PERSON_COLUMNS.values())
+            .join(grants, grants.c.id == token.grant_id)
             .join(people, people.c.sub == grants.c.sub)
-            .where(access_tokens.c.digest == bindparam("token_digest"))
-            .where(is_current(access_tokens.c.expires_at, now, self._access_seconds), self._is_good(now))
+            .where(token.digest.in_(bindparam("digests", expanding=True)))
+            .where(is_current(token.expires_at, now, self._access_seconds), self._is_good(now))
         )
 
     def revoke(self, token: str, client_id: str) -> bool:
@@ -321,7 +337,9 @@ class GrantStore:
         return and_(grants.c.ended_at.is_(None), self.freshness.is_member(now))
 
 
+_GRANT_COLUMNS = {name: grants.c[name] for name in Grant.__struct_fields__ if name != "person"}
+
+
 def _read_grant(row: Any) -> Grant:  # noqa: ANN401  # a row
-    values = row._mapping  # noqa: SLF001  # SQLAlchemy's public name for it
-    names = (name for name in Grant.__struct_fields__ if name not in {"person", "access_until"})
-    return Grant(**{name: values[grants.c[name]] for name in names}, person=read_person(row))
+    found = row._mapping  # noqa: SLF001  # SQLAlchemy's public name for it
+    return Grant(**{name: found[column] for name, column in _GRANT_COLUMNS.items()}, person=read_person(row))

@@ -18,6 +18,7 @@ from ticketstub_bridge.storage.database import MAX_ERROR, Database
 from ticketstub_bridge.storage.tables import grants, people, sessions
 
 _CLAIM_SECONDS = 60
+_decode_roles = msgspec.json.Decoder(dict[str, str]).decode
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,13 +87,15 @@ class Freshness(msgspec.Struct, frozen=True):
         return and_(people.c.lost_at.is_(None), people.c.checked_at > now - good_for, can_be_asked_again)
 
 
+PERSON_COLUMNS: Mapping[str, ColumnElement[Any]] = {name: people.c[name] for name in Person.__struct_fields__}
+"""The columns that `read_person` needs, by their fields."""
+
+
 def read_person(row: Row[Any]) -> Person:
-    """Return the person of a row that has all columns of `people`."""
-    values = row._mapping  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # it is public in SQLAlchemy
-    return Person(
-        **{name: values[people.c[name]] for name in Person.__struct_fields__ if name != "roles"},
-        roles=msgspec.json.decode(values[people.c.roles], type=dict[str, str]),
-    )
+    """Return the person of a row that has the columns of a person."""
+    found = row._mapping  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # it is public in SQLAlchemy
+    values = {name: found[column] for name, column in PERSON_COLUMNS.items()}
+    return Person(**values | {"roles": _decode_roles(values["roles"])})
 
 
 class PersonStore:
