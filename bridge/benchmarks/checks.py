@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from sqlalchemy import update
+
 from benchmarks.measure import Figure, Row, rounds
 from benchmarks.processes import WORKERS, free_port, requests_per_second, server
 from bridge.benchmarks.populate import make_token, populate
@@ -26,6 +28,7 @@ from bridge_tests.processes import ServedBridge
 from ticketstub_bridge.sealing import digest
 from ticketstub_bridge.storage import Database, Store
 from ticketstub_bridge.storage.migrate import migrate
+from ticketstub_bridge.storage.tables import sessions
 
 _SIZES = (1_000, 100_000, 1_000_000)
 _ROUNDS = 7
@@ -58,11 +61,14 @@ def _store() -> Iterator[Row]:
             for size, store in reversed(stores.items())
         }
         yield _compare("an access token, read from SQLite", rounds(checks, _ROUNDS))
-        sessions: dict[str, Callable[[], float]] = {
+        for store in stores.values():  # reading a session that was not seen for a minute also notes that it was seen
+            with store.database.write() as connection:
+                connection.execute(update(sessions).values(seen_at=store.database.now()))
+        finds: dict[str, Callable[[], float]] = {
             f"{size:,} sessions": _make_reading(store.sessions.find, lambda number: f"session {number}", size)
             for size, store in reversed(stores.items())
         }
-        yield _compare("a session, read from SQLite", rounds(sessions, _ROUNDS))
+        yield _compare("a session, read from SQLite", rounds(finds, _ROUNDS))
 
 
 def _compare(what: str, figures: dict[str, Figure]) -> Row:

@@ -1,7 +1,7 @@
 """Fills a bridge's SQLite file with sessions, each with a grant and an access token.
 
-Rule: the rows are those of people who signed in; the token of row n is known, so that it can be asked for. Sessions
-were seen in the future, so that reading one does not also note that it was seen.
+Rule: the rows are those of people who signed in; the token of row n is known, so that it can be asked for. The tokens
+count for ten minutes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def populate(path: Path, count: int, client_id: str) -> None:
         count: how many sessions there are afterwards.
         client_id: the application.
     """
-    now, later = time.time(), time.time() + 86400
+    now, later, soon = time.time(), time.time() + 86400, time.time() + 600
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA synchronous=OFF")
     start = connection.execute("SELECT count(*) FROM sessions WHERE sid LIKE 'bench-%'").fetchone()[0]
@@ -39,14 +39,14 @@ def populate(path: Path, count: int, client_id: str) -> None:
             "INSERT OR IGNORE INTO people (sub, account_id, handle, name, email, email_verified, roles, checked_at,"
             " created_at, signed_in_at) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?)",
             (
-                (f"bench-{n}", 10**9 + n, f"bench-{n}", f"Person {n}", f"{n}@example.test", ROLES, later, now, now)
+                (f"bench-{n}", 10**9 + n, f"bench-{n}", f"Person {n}", f"{n}@example.test", ROLES, now, now, now)
                 for n in range(PEOPLE)
             ),
         )
         connection.executemany(
             "INSERT INTO sessions (sid, digest, sub, auth_time, created_at, seen_at, expires_at, browser)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, 'Firefox on Linux')",
-            ((f"bench-{n}", digest(f"session {n}"), f"bench-{n % PEOPLE}", now, now, later, later) for n in numbers),
+            ((f"bench-{n}", digest(f"session {n}"), f"bench-{n % PEOPLE}", now, now, now, later) for n in numbers),
         )
         connection.executemany(
             "INSERT INTO grants (id, client_id, sub, sid, scope, is_offline, auth_time, created_at, expires_at)"
@@ -56,6 +56,6 @@ def populate(path: Path, count: int, client_id: str) -> None:
         connection.executemany(
             "INSERT INTO access_tokens (digest, grant_id, scope, expires_at)"
             " VALUES (?, ?, 'openid profile email groups', ?)",
-            ((digest(make_token(n)), f"bench-{n}", later) for n in numbers),
+            ((digest(make_token(n)), f"bench-{n}", soon) for n in numbers),
         )
     connection.close()
