@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge_tests.bridges import CONFIG, make_config
-from ticketstub_bridge.config import ConfigError, check_redirect_uri, load_config, parse_config
+from ticketstub_bridge.addresses import check_redirect_uri
+from ticketstub_bridge.config import ConfigError, load_config, parse_config
 from ticketstub_bridge.storage import Database
 from ticketstub_bridge.writing import add_client, remove_client, write_new
 

@@ -366,7 +366,7 @@ def run(command: tuple[str, ...], redirect_uris: tuple[str, ...], person: str | 
 
 
 def _check_database(url: str | None) -> str | None:
-    from ticketstub_bridge.config import check_database, resolve_database
+    from ticketstub_bridge.addresses import check_database, resolve_database
 
     if url is None:
         return None

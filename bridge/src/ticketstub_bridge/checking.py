@@ -23,7 +23,8 @@ from urllib.parse import urlsplit
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
-from ticketstub_bridge.config import Client, Config, ConfigError, Server, is_loopback, load_config
+from ticketstub_bridge.addresses import is_loopback
+from ticketstub_bridge.config import Client, Config, ConfigError, Server, load_config
 from ticketstub_bridge.control import SOCKET_NAME, ControlRefused, NotRunning, call_bridge
 from ticketstub_bridge.sealing import KeyFileError, Sealer, read_key_file
 from ticketstub_bridge.storage.database import Database, StoreError

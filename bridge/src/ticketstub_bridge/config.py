@@ -17,20 +17,18 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ticketstub import Role
+from ticketstub_bridge.addresses import check_database, check_redirect_uri, is_loopback, resolve_database, split_url
 
 ANYONE = "anyone"
 ROLES: frozenset[str] = frozenset(get_args(Role))
 PLEX_TV = "https://plex.tv"
 SigningAlgorithm: TypeAlias = Literal["RS256", "EdDSA"]
 
-_PRINTABLE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]+").fullmatch
-_HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?").fullmatch
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._~-]{1,100}").fullmatch
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}").fullmatch
 _DIGEST = re.compile(r"[0-9a-f]{64}").fullmatch
 _DURATION = re.compile(r"([0-9]{1,9})\s*([smhd])").fullmatch
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DATABASES = ("sqlite", "postgresql")
 
 
 class ConfigError(ValueError):
@@ -390,7 +388,7 @@ def _read_origin(table: _Table, key: str, default: str = "", *, required: bool =
     url = table.text(key, default, required=required)
     if not url:
         return ""
-    parts = _split_url(url)
+    parts = split_url(url)
     if parts is None or parts.path or parts.query or parts.scheme not in {"https", "http"}:
         table.note(key, "must be an address without a path, such as https://auth.example.org")
     elif url != url.lower():
@@ -405,25 +403,6 @@ def _read_database(table: _Table, folder: Path) -> str:
     if problem := check_database(url):
         table.note("database", problem)
     return resolve_database(url, folder)
-
-
-def check_database(url: str) -> str | None:
-    """Return what is wrong with a database's address; `None` if nothing is."""
-    if url.partition(":")[0] not in _DATABASES or "://" not in url:
-        return "must be sqlite:///FILE or postgresql://USER@HOST/NAME"
-    if url.startswith("sqlite") and (not url.startswith("sqlite:///") or url == "sqlite:///" or ":memory:" in url):
-        return "must name a file: sqlite:///bridge.db"
-    try:
-        _ = urlsplit(url).port
-    except ValueError:  # whose message may have a part of the password
-        return "is not an address: write special characters of the password as %23, and the port as a number"
-    return None
-
-
-def resolve_database(url: str, folder: Path) -> str:
-    """Return the address with the absolute path of an SQLite file."""
-    prefix = "sqlite:///"
-    return f"{prefix}{(folder / url.removeprefix(prefix)).absolute()}" if url.startswith(prefix) else url
 
 
 def _read_listen(table: _Table) -> str:
@@ -449,56 +428,3 @@ def _read_addresses(table: _Table, key: str, *, is_public: bool) -> tuple[str, .
         else:
             addresses.append(value)
     return tuple(addresses)
-
-
-def check_redirect_uri(url: str, *, is_public: bool, for_browser: bool = True) -> str | None:
-    """Return what is wrong with an application's address; `None` if nothing is.
-
-    Args:
-        url: the address.
-        is_public: whether the application has no secret: http is then for loopback only (OpenID Connect Core, 3.1.2.1).
-        for_browser: whether a browser is sent there, so that an application's own scheme is possible (RFC 8252).
-    """
-    if "#" in url:
-        return "must not have a fragment (#)"
-    parts = _split_url(url)
-    if parts is None:
-        return "must be an absolute address without user name, spaces, backslashes and wildcards"
-    if parts.scheme in {"http", "https"}:
-        if parts.scheme == "http" and is_public and not is_loopback(parts.hostname or ""):
-            return "must be https; http is for loopback, or for applications with a secret"
-        return None
-    if for_browser and "." in parts.scheme:
-        return None
-    return "must begin with https://, or with a scheme that contains a dot (app.example:/callback)"
-
-
-class _Url(msgspec.Struct, frozen=True):
-    scheme: str
-    hostname: str | None
-    path: str
-    query: str
-
-
-def _split_url(url: str) -> _Url | None:
-    """Split an address that a browser cannot read differently; `None` if it is not one."""
-    if len(url) > 2000 or not _PRINTABLE_URL(url) or "*" in url.partition("?")[0]:
-        return None
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return None
-    if "@" in parts.netloc or (parts.scheme in {"http", "https"} and not _HOST_AND_PORT(parts.netloc)):
-        return None
-    return _Url(parts.scheme, parts.hostname, parts.path, parts.query)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name or address is this computer's own; `*.localhost` is (RFC 6761)."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
