@@ -94,8 +94,9 @@ PERSON_COLUMNS: Mapping[str, ColumnElement[Any]] = {name: people.c[name] for nam
 def read_person(row: Row[Any]) -> Person:
     """Return the person of a row that has the columns of a person."""
     found = row._mapping  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # it is public in SQLAlchemy
-    values = {name: found[column] for name, column in PERSON_COLUMNS.items()}
-    return Person(**values | {"roles": _decode_roles(values["roles"])})
+    values: dict[str, Any] = {name: found[column] for name, column in PERSON_COLUMNS.items()}
+    values["roles"] = _decode_roles(values["roles"])
+    return Person(**values)
 
 
 class PersonStore:
