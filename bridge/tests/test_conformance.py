@@ -281,6 +281,26 @@ async def test_other_methods_are_refused(tested: BridgeUnderTest, method: str, p
     assert (405, allowed) == (answer.status_code, answer.headers["allow"])
 
 
+async def test_head_uses_nothing_up(tested: BridgeUnderTest, browser: Browser, films: Application) -> None:
+    """HEAD returns no page, issues no code, takes no return from Plex, and signs nobody out."""
+
+    async def ask(url: str) -> None:
+        answer = await browser.http.head(url)
+        assert (200, b"", "no-store") == (answer.status_code, answer.content, answer.headers["cache-control"])
+        assert {"location", "set-cookie"}.isdisjoint(answer.headers)
+
+    url = films.make_url()
+    back = browser.approve(await browser.go_to_plex(url), "tom")
+    await ask(back)
+    page = await browser.get(back)
+    assert 303 == page.status_code
+    await ask(page.headers["location"])
+    claims = await films.redeem(await browser.allow(await browser.follow(page)))
+    await ask(url)  # a GET gets a code, since the person has consented
+    await ask(f"/logout?id_token_hint={claims['id_token']}")
+    assert "code" in get_query((await browser.get(url)).headers["location"])
+
+
 @pytest.mark.parametrize(
     "path", ["/authorize/", "/token/", "/userinfo/", "/jwks/", "/.well-known/openid-configuration/"]
 )

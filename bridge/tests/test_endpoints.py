@@ -304,3 +304,23 @@ async def test_one_of_64_refreshes_over_http_wins(tested: BridgeUnderTest, round
             late = await http.post("/token", data=form, headers=basic("films", SECRET))
             assert "invalid_grant" == late.json()["error"]
             answer = await browser.sign_in_again(films.make_url())
+
+
+@pytest.mark.parametrize("path", ["/jwks", "/readyz"])
+async def test_a_failure_has_the_id_that_the_log_names(
+    tested: BridgeUnderTest, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """What fails unexpectedly is 500 with x-request-id; the log has that id, and not the message of the failure."""
+
+    def fail(*_arguments: object) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(tested.bridge, "run", fail)
+    with caplog.at_level("INFO", "ticketstub_bridge"):
+        async with tested.http() as http:
+            answer = await http.get(path)
+    assert 500 == answer.status_code
+    logged = {each.getMessage(): each.fields for each in caplog.records}  # type: ignore[attr-defined]  # ours
+    assert {answer.headers["x-request-id"]} == {logged[event]["id"] for event in ("failure", "request")}
+    assert (500, "RuntimeError") == (logged["request"]["status"], logged["failure"]["error"])
+    assert "a secret" not in answer.text + caplog.text

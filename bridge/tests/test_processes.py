@@ -161,9 +161,11 @@ async def test_kill_9(serve: Serve) -> None:
     assert "invalid_grant" == again.json()["error"]
 
 
-@pytest.mark.parametrize("fault", ["config", "no key", "open key", "other key", "running"])
+@pytest.mark.parametrize(
+    "fault", ["config", "no key", "open key", "other key", "running", "running elsewhere", "port in use"]
+)
 def test_it_refuses_to_start_and_says_why(serve: Serve, fault: str) -> None:
-    """A faulty bridge.toml, a missing, open or other key, and a second bridge in one folder: exit 1 and the reason."""
+    """A faulty bridge.toml, a missing, open or other key, a second bridge in one folder, a port in use: the reason."""
     served = serve()
     key = served.folder / "bridge.key"
     expected = {
@@ -171,7 +173,9 @@ def test_it_refuses_to_start_and_says_why(serve: Serve, fault: str) -> None:
         "no key": "restore it from your backup",
         "open key": "chmod 600",
         "other key": "is not the key of this database",
-        "running": "another bridge is running here",
+        "running": "a bridge is running here already",
+        "running elsewhere": "a bridge is running here already",
+        "port in use": "address already in use",
     }
     match fault:
         case "config":
@@ -187,6 +191,11 @@ def test_it_refuses_to_start_and_says_why(serve: Serve, fault: str) -> None:
             key.write_text("A" * 43 + "=\n")
         case "running":
             served.start()
+        case "port in use":
+            served.start()
+            (served.folder / "bridge.sock").unlink()
+        case "running elsewhere":
+            served.start()
             served.port = 0
             text = (served.folder / "bridge.toml").read_text()
             (served.folder / "bridge.toml").write_text(re.sub('listen = ".*"', 'listen = "127.0.0.1:1999"', text))
@@ -194,6 +203,7 @@ def test_it_refuses_to_start_and_says_why(serve: Serve, fault: str) -> None:
     assert 1 == result.returncode
     assert expected[fault] in result.stderr
     assert "Traceback" not in result.stderr
+    assert (served.folder / "bridge.sock").exists() == fault.startswith("running")
 
 
 def test_memory(serve: Serve) -> None:

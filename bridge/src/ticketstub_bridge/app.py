@@ -17,7 +17,7 @@ from prometheus_client import Histogram
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -67,6 +67,11 @@ async def show_static_file(request: Request) -> Response:
     return Response(content, headers={"Cache-Control": "public, max-age=3600", **COMMON_HEADERS}, media_type=media_type)
 
 
+async def answer_head(_request: Request) -> Response:
+    """Answer HEAD without doing what a GET does: link previews and mail scanners send it, and must use nothing up."""
+    return HTMLResponse(headers={"Cache-Control": "no-store", **COMMON_HEADERS})
+
+
 async def go_to_account(_request: Request) -> Response:
     """Lead from the bare address to the person's sessions."""
     return RedirectResponse("/account", 303)
@@ -90,6 +95,9 @@ ROUTES = [
             "/userinfo",
             "/revoke",
         )
+    ),
+    *(  # before the routes of GET, to which Starlette adds HEAD
+        Route(path, answer_head, methods=["HEAD"]) for path in ("/authorize", "/plex/return", "/continue", "/logout")
     ),
     Route("/authorize", interaction.authorize, methods=["GET", "POST"]),
     Route("/sign-in", interaction.begin_sign_in, methods=["POST"]),
@@ -135,7 +143,6 @@ def create_app(bridge: Bridge, *, with_background: bool = True) -> Starlette:
             Overloaded: _answer_unavailable,
             BadBody: _answer_bad_body,
             405: _answer_wrong_method,
-            Exception: _answer_failure,
         },
     )
     app.router.redirect_slashes = False  # its redirects take scheme and host from the request
@@ -146,7 +153,7 @@ def create_app(bridge: Bridge, *, with_background: bool = True) -> Starlette:
 
 
 class RequestLog:
-    """Logs and measures each request by its route."""
+    """Logs and measures each request by its route, gives each answer an id, and answers what failed."""
 
     def __init__(self, app: ASGIApp, bridge: Bridge) -> None:
         self._app = app
@@ -160,7 +167,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, answered = time.perf_counter(), {"status": 500}
+        started, answered = time.perf_counter(), {"status": 0}
         request_id = f"{self._prefix}-{next(self._count)}"
 
         async def send_and_note(message: Message) -> None:
@@ -171,8 +178,14 @@ class RequestLog:
 
         try:
             await self._app(scope, receive, send_and_note)
+        except Exception as error:
+            log_failure("failure", error, route=_get_route(scope), id=request_id)
+            if answered["status"]:
+                raise  # half an answer is sent: the server ends the connection
+            response = _answer_error(Request(scope), 500, "Something went wrong", "server_error")
+            await response(scope, receive, send_and_note)
         finally:
-            seconds, route, status = time.perf_counter() - started, _get_route(scope), answered["status"]
+            seconds, route, status = time.perf_counter() - started, _get_route(scope), answered["status"] or 500
             self._observe(route, status, seconds)
             if not (route in _COUNTED_ONLY and status == 200):
                 log(
@@ -211,11 +224,6 @@ def _answer_wrong_method(request: Request, _error: Exception) -> Response:
 def _answer_bad_body(request: Request, error: Exception) -> Response:
     status = error.status if isinstance(error, BadBody) else 400
     return _answer_error(request, status, "This request cannot be read", "invalid_request")
-
-
-def _answer_failure(request: Request, error: Exception) -> Response:
-    log_failure("failure", error, route=_get_route(request.scope))
-    return _answer_error(request, 500, "Something went wrong", "server_error")
 
 
 def _answer_error(request: Request, status: int, title: str, code: str) -> Response:

@@ -117,7 +117,7 @@ def open_socket(path: Path) -> socket.socket:
         except (NotRunning, ControlRefused):
             path.unlink()  # left by a bridge that was killed
         else:
-            raise OSError(f"another bridge is running here: {path} answers")
+            raise OSError(f"a bridge is running here already: {path} answers")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         before = os.umask(0o177)  # it must not be open to others for a moment either

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -55,9 +56,10 @@ def serve(folder: Path, *, database: str | None = None, drain: float = 2.0) -> N
     migrate_if_needed(config.database)
     for warning in config.warnings:
         log("warning", logging.WARNING, text=warning)
-    with open_listener(config.listen) as listener, open_socket(folder / SOCKET_NAME) as control:
+    with open_socket(folder / SOCKET_NAME) as control:  # first: it knows a bridge that runs here, a port does not
         try:
-            uvloop.run(_serve(config, key, load, listener, control, drain))
+            with open_listener(config.listen) as listener:
+                uvloop.run(_serve(config, key, load, listener, control, drain))
         finally:
             (folder / SOCKET_NAME).unlink(missing_ok=True)
 
@@ -67,7 +69,10 @@ def open_listener(address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET
-    return socket.create_server((host, int(port)), family=family, backlog=512)
+    try:
+        return socket.create_server((host, int(port)), family=family, backlog=512)
+    except OSError as error:
+        raise OSError(f"cannot listen on {address}: {os.strerror(error.errno or 0).lower()}") from None
 
 
 async def _serve(
