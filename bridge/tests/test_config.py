@@ -97,7 +97,7 @@ admin = "owner"
             "server[0].name", "server[0].owner_id", "server[0].machine_identifier",
             "server[1].machine_identifier", "server[1].owner_id", "server[1].slug",
             "client[0].id", "client[0].secret_hash", "client[0].redirect_uris[0]", "client[0].redirect_uris[1]",
-            "client[0].redirect_uris", "client[0].signing", "client[0].backchannel_logout_uri", "client[0].allow",
+            "client[0].signing", "client[0].backchannel_logout_uri", "client[0].allow",
             "client[0].groups.admin",
         ]
     )  # fmt: skip

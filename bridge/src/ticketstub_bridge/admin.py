@@ -16,12 +16,16 @@ from typing import Any
 
 import click
 
+from ticketstub import PlexError
 from ticketstub_bridge.config import ConfigError, load_config
 from ticketstub_bridge.presets import NAMES
 from ticketstub_bridge.sealing import KeyFileError, create_key_file, digest, make_secret
 from ticketstub_bridge.storage.database import StoreError
 
 _CONFIG, _KEY, _SOCKET = "bridge.toml", "bridge.key", "bridge.sock"
+_DEMO_HINT = (
+    'demo and run need pip install "ticketstub-bridge[demo]", or in a checkout pip install ".[server]" "./bridge[demo]"'
+)
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 
 
@@ -32,31 +36,71 @@ class BridgeError(Exception):
 def _report_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> int:  # noqa: ANN401  # Click's
-        from sqlalchemy.exc import SQLAlchemyError
-
-        from ticketstub_bridge.control import ControlRefused, NotRunning
-
         try:
             return command(*args, **kwargs) or 0
-        except NotRunning:
-            _print_error(["no bridge is running here: start it with `ticketstub bridge serve`"])
-        except ConfigError as error:
-            _print_error(["bridge.toml is refused:", *(f"  {each}" for each in error.problems)])
-        except SQLAlchemyError as error:
-            cause = getattr(error, "orig", None) or error
-            _print_error([f"the database cannot be used: {' '.join(str(cause).split())[:300]}"])
-        except (BridgeError, ControlRefused, KeyFileError, StoreError) as error:
-            _print_error(str(error).splitlines())
-        except OSError as error:
-            _print_error([f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)])
+        except PlexError:
+            raise  # the command `ticketstub` reports it
+        except Exception as error:
+            if isinstance(error, click.Abort) and isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None  # at a question
+            if (lines := _describe_error(error)) is None:
+                raise
+            _print_error(lines, type(error).__name__ if kwargs.get("as_json") else None)
         return 1
 
     return wrapper
 
 
-def _print_error(lines: Iterable[str]) -> None:
-    for number, line in enumerate(lines):
-        click.echo(f"{'' if number else 'error: '}{_UNPRINTABLE.sub(' ', line)}", err=True)
+def _describe_error(error: Exception) -> list[str] | None:  # noqa: PLR0911  # one for each kind
+    """Return the lines of an error that is expected; `None` for another one."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from ticketstub_bridge.control import ControlRefused, NotRunning
+
+    match error:
+        case NotRunning():
+            return ["no bridge is running here: start it with `ticketstub bridge serve`"]
+        case ConfigError():
+            return ["bridge.toml is refused:", *(f"  {each}" for each in error.problems)]
+        case SQLAlchemyError():
+            cause = getattr(error, "orig", None) or error
+            return [f"the database cannot be used: {' '.join(str(cause).split())[:300]}"]
+        case BridgeError() | ControlRefused() | KeyFileError() | StoreError():
+            return str(error).splitlines()
+        case OSError():
+            return [f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)]
+        case click.Abort():
+            return ["standard input has ended: answer the question with an option, see --help"]
+        case ModuleNotFoundError() if not (error.name or "").startswith("ticketstub"):
+            return [f"{error.name or 'a package'} is not installed: {_DEMO_HINT}"]
+        case _:
+            return None
+
+
+def _print_error(lines: list[str], json_kind: str | None) -> None:
+    """Print an error in the form of the other commands of `ticketstub`: lines, or JSON with the error's kind."""
+    lines = [_UNPRINTABLE.sub(" ", line) for line in lines]
+    if json_kind is None:
+        click.echo("error: " + "\n".join(lines), err=True)
+        return
+    description = {
+        "kind": json_kind,
+        "message": lines[0].rstrip(":"),
+        "hint": None,
+        "status": None,
+        "code": None,
+        "exit_code": 1,
+        **({"details": [line.strip() for line in lines[1:]]} if lines[1:] else {}),
+    }
+    click.echo(json.dumps({"error": description}, indent=2), err=True)
+
+
+class _Group(click.Group):
+    """A command with subcommands. Without a subcommand, it shows its help."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line; an empty one means `--help`."""
+        return super().parse_args(ctx, args or ["--help"])
 
 
 _folder = click.option(
@@ -69,7 +113,7 @@ _folder = click.option(
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group(help="Let the people of your Plex server sign in to your other applications. A preview.")
+@click.group(cls=_Group, help="Let the people of your Plex server sign in to your other applications. A preview.")
 def bridge() -> None:
     """Group the subcommands."""
 
@@ -83,12 +127,17 @@ def bridge() -> None:
 def init(folder: Path, url: str | None, server: str | None, plex_tv: str) -> None:
     """Sign in as the server's owner, and write bridge.toml and bridge.key."""
     from ticketstub_bridge.setting_up import choose_server, find_own_servers
-    from ticketstub_bridge.writing import write_new
+    from ticketstub_bridge.writing import find_problems, write_new
 
     for name in (_CONFIG, _KEY):
         if (folder / name).exists():
             raise BridgeError(f"{folder / name} exists: this folder has a bridge already")
     url = url or click.prompt("The bridge's public address", err=True)
+    values: dict[str, Any] = {"url": url, "database": "sqlite:///bridge.db", "trusted_proxies": ["127.0.0.1"]}
+    if plex_tv != "https://plex.tv":
+        values["plex_tv"] = plex_tv
+    if problems := find_problems(values):  # before somebody signs in for nothing
+        raise BridgeError("\n".join(f"--{each.replace('plex_tv', 'plex-tv', 1)}" for each in problems))
     owner_id, servers = find_own_servers(plex_tv, lambda text: click.echo(text, err=True))
     chosen = choose_server(
         servers, server, lambda names: click.prompt("Which server", type=click.Choice(names), err=True)
@@ -97,9 +146,6 @@ def init(folder: Path, url: str | None, server: str | None, plex_tv: str) -> Non
         names = ", ".join(each.name or "unnamed" for each in servers) or "none"
         raise BridgeError(f"name one of your servers with --server: {names}")
     folder.mkdir(parents=True, exist_ok=True)
-    values: dict[str, Any] = {"url": url, "database": "sqlite:///bridge.db", "trusted_proxies": ["127.0.0.1"]}
-    if plex_tv != "https://plex.tv":
-        values["plex_tv"] = plex_tv
     table = {"name": chosen.name, "machine_identifier": chosen.client_identifier, "owner_id": owner_id}
     write_new(folder / _CONFIG, values, [table])
     create_key_file(folder / _KEY)
@@ -107,7 +153,7 @@ def init(folder: Path, url: str | None, server: str | None, plex_tv: str) -> Non
     click.echo("Next: ticketstub bridge client add NAME --redirect-uri URL, then ticketstub bridge serve")
 
 
-@bridge.group()
+@bridge.group(cls=_Group)
 def client() -> None:
     """Manage the applications."""
 
@@ -146,6 +192,11 @@ def add(
         raise BridgeError("name its exact address with --redirect-uri, or an application that is known with --preset")
     if preset and public:
         raise BridgeError("the applications of presets have a secret: leave out --public")
+    if address and preset is None:
+        raise BridgeError("--address is for --preset: name the exact address with --redirect-uri")
+    config = load_config(folder / _CONFIG)
+    if client_id in config.clients:
+        raise BridgeError(f"there is an application {client_id!r} already: remove it first, or use another id")
     known = load_preset(preset) if preset else None
     if known:
         address = (address or click.prompt(f"The address of {known.title}", err=True)).rstrip("/")
@@ -158,7 +209,7 @@ def add(
         "allow": list(allow),
         "signing": signing if signing != "RS256" else None,
     }
-    suggested = known.make_client(address or "", load_config(folder / _CONFIG).servers) if known else {}
+    suggested = known.make_client(address or "", config.servers) if known else {}
     digests = {"secret_hash": digest(secret)} if secret else {}
     add_client(
         folder / _CONFIG,
@@ -271,8 +322,9 @@ def migrate(folder: Path, db: str | None) -> None:
 def people(folder: Path, as_json: bool) -> None:
     """List the people who have signed in."""
     rows = _ask(folder, "/people")
-    for row in rows:
-        row["roles"] = ", ".join(f"{server}:{role}" for server, role in row["roles"].items())
+    if not as_json:
+        for row in rows:
+            row["roles"] = ", ".join(f"{server}:{role}" for server, role in row["roles"].items())
     shown = ("handle", "name", "email", "account_id", "roles", "signed_in_at", "lost_at")
     _print_rows(rows, as_json=as_json, columns=shown, empty="Nobody has signed in yet.")
 
@@ -307,10 +359,12 @@ def events(folder: Path, limit: int, as_json: bool) -> None:
 def sign_out(person: str, folder: Path) -> None:
     """End everything of a person (handle, sub or account id): sessions, tokens, and what applications hold."""
     answer = _ask(folder, "/sign-out", {"person": person})
-    click.echo(f"Signed out {answer['handle']}: {answer['sessions']} sessions.")
+    click.echo(
+        f"Signed out {answer['handle']}: {answer['sessions']} {'session' if answer['sessions'] == 1 else 'sessions'}."
+    )
 
 
-@bridge.group()
+@bridge.group(cls=_Group)
 def keys() -> None:
     """Manage the signing keys."""
 

@@ -73,7 +73,8 @@ def run_checks(folder: Path, database: str | None) -> list[Finding]:
     try:
         config = load_config(folder / "bridge.toml")
     except ConfigError as error:
-        return [Finding("wrong", each, "correct bridge.toml") for each in error.problems]
+        advice = "correct bridge.toml" if (folder / "bridge.toml").exists() else None
+        return [Finding("wrong", each, advice) for each in error.problems]
     if database:
         config = config.with_database(database)
     findings = [Finding("good", "bridge.toml has no faults"), *(Finding("note", each) for each in config.warnings)]

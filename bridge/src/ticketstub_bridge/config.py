@@ -147,6 +147,9 @@ class _Table:
             self.note(key, "is missing")
         return self._content.pop(key, default)
 
+    def is_empty(self, key: str) -> bool:
+        return self._content.get(key, []) == []
+
     def text(self, key: str, default: str | None = None, *, required: bool = False) -> str:
         is_given = key in self._content
         value = self.take(key, default or "", required=required)
@@ -241,7 +244,8 @@ def parse_config(text: str, folder: Path = Path()) -> Config:
     access = table.table("access")
     allow = _read_roles(access, "allow", frozenset({"owner", "home", "friend"}), with_anyone=True)
     servers = tuple(_read_server(each) for each in table.tables("server"))
-    clients = [_read_client(each, allow) for each in table.tables("client")]
+    slugs = {each.slug for each in servers}
+    clients = [_read_client(each, allow, slugs) for each in table.tables("client")]
     config = Config(
         url=_read_issuer(table),
         database=_read_database(table, folder),
@@ -287,7 +291,7 @@ def _read_server(table: _Table) -> Server:
     return server
 
 
-def _read_client(table: _Table, access: frozenset[str]) -> Client:
+def _read_client(table: _Table, access: frozenset[str], slugs: set[str]) -> Client:
     identifier = table.text("id", required=True)
     if identifier and not _IDENTIFIER(identifier):
         table.note("id", "must be letters, digits, and . _ ~ -")
@@ -299,9 +303,9 @@ def _read_client(table: _Table, access: frozenset[str]) -> Client:
         table.note(
             "allow", f"{', '.join(sorted(allow - access))} is not in access.allow, which a client can only narrow"
         )
-    redirect_uris = _read_addresses(table, "redirect_uris", is_public=secret_hash is None)
-    if not redirect_uris:
+    if table.is_empty("redirect_uris"):
         table.note("redirect_uris", "must list at least one address")
+    redirect_uris = _read_addresses(table, "redirect_uris", is_public=secret_hash is None)
     signing: SigningAlgorithm = "RS256"
     match table.text("signing", "RS256"):
         case "RS256":
@@ -322,20 +326,21 @@ def _read_client(table: _Table, access: frozenset[str]) -> Client:
         backchannel_logout_uri=backchannel,
         allow=allow,
         signing=signing,
-        groups=_read_groups(table.table("groups")),
+        groups=_read_groups(table.table("groups"), slugs),
     )
     table.close()
     return client
 
 
-def _read_groups(table: _Table) -> dict[str, tuple[str, ...]]:
+def _read_groups(table: _Table, slugs: set[str]) -> dict[str, tuple[str, ...]]:
     """Read which groups an application gets for which roles: `admin = ["attic:owner"]`."""
+    known = {f"{slug}:{role}" for slug in slugs for role in ROLES}
     groups: dict[str, tuple[str, ...]] = {}
     for name, members in table.rest().items():
-        if isinstance(members, list) and all(isinstance(each, str) and ":" in each for each in members):  # pyright: ignore[reportUnknownVariableType]  # TOML
+        if isinstance(members, list) and all(isinstance(each, str) and each in known for each in members):  # pyright: ignore[reportUnknownVariableType]  # TOML
             groups[name] = tuple(members)  # pyright: ignore[reportUnknownArgumentType]  # just checked
         else:
-            table.note(name, 'must be a list of servers and roles, such as ["attic:owner"]')
+            table.note(name, 'must be a list of servers (their slug) and roles, such as ["attic:owner"]')
     return groups
 
 

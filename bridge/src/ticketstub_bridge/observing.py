@@ -97,5 +97,5 @@ def set_up_log() -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    for name in ("sqlalchemy", "aiohttp", "authlib", "alembic", "asyncio"):
+    for name in ("sqlalchemy", "aiohttp", "authlib", "alembic", "asyncio", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)

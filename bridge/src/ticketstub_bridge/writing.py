@@ -13,7 +13,7 @@ from typing import Any
 import tomlkit
 from tomlkit import TOMLDocument
 
-from ticketstub_bridge.config import ConfigError, parse_config
+from ticketstub_bridge.config import ANYONE, ConfigError, parse_config
 
 
 def write_new(path: Path, values: dict[str, Any], servers: list[dict[str, Any]]) -> None:
@@ -34,12 +34,21 @@ def write_new(path: Path, values: dict[str, Any], servers: list[dict[str, Any]])
     document.add("access", tomlkit.item({"allow": ["owner", "home", "friend"]}))
     document.add("server", tomlkit.aot())
     for server in servers:
-        document["server"].append(tomlkit.item(server))
+        document["server"].append(_make_table(server))
     text = tomlkit.dumps(document)
     parse_config(text, path.parent)
     if path.exists():
         raise FileExistsError(path)
     _write(path, text)
+
+
+def find_problems(values: dict[str, Any]) -> list[str]:
+    """Return what is wrong with the first keys of a bridge.toml, before its media servers are known."""
+    try:
+        parse_config(tomlkit.dumps({**values, "access": {"allow": [ANYONE]}}))
+    except ConfigError as error:
+        return error.problems
+    return []
 
 
 def add_client(path: Path, client: dict[str, Any]) -> None:
@@ -52,7 +61,7 @@ def add_client(path: Path, client: dict[str, Any]) -> None:
     def change(document: TOMLDocument) -> None:
         if "client" not in document:
             document.add("client", tomlkit.aot())
-        document["client"].append(tomlkit.item(client))
+        document["client"].append(_make_table(client))
 
     _change(path, change)
 
@@ -71,6 +80,13 @@ def remove_client(path: Path, client_id: str) -> bool:
 
     _change(path, change)
     return is_removed
+
+
+def _make_table(values: dict[str, Any]) -> Any:  # noqa: ANN401  # tomlkit's types do not name it
+    """Return an entry of a list of tables, after an empty line."""
+    table: Any = tomlkit.item(values)
+    table.trivia.indent = "\n"
+    return table
 
 
 def _change(path: Path, change: Callable[[TOMLDocument], None]) -> None:
