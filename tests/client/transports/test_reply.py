@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -77,6 +78,8 @@ def test_any_bytes(some: bytes) -> None:
         b"Content-Length: 1_0",
         b"Transfer-Encoding: gzip, chunked",
         b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: chun\xe2\x84\xaaed",
         b"X-A: " + b"b" * 20_000,
     ],
 )
@@ -86,7 +89,23 @@ def test_heads_refused(head: bytes) -> None:
         read([b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n"])
 
 
-@every("chunks", [b"+3\r\nabc", b"0x3\r\nabc", b"1_0\r\nabc", b"\r\nabc", b"2\r\nabc", b"3\r\nabc\rx", b"f" * 17])
+@every("line", [b"X-A:" + b" " * 16_000 + b"\0\r\n", b"X-A: a" + b" " * 16_000 + b"b\r\n", b"\t" * 16_000 + b"\r\n"])
+def test_spaces(line: bytes) -> None:
+    """A line of spaces is read in a few milliseconds, so that it cannot hold a call beyond its deadline."""
+    begin = time.thread_time()
+    with suppress(BadReply):
+        read([b"HTTP/1.1 204 OK\r\n" + line + b"\r\n"])
+    assert time.thread_time() - begin < 0.5
+
+
+@every("cut", range(1, len(CHUNKED)))
+def test_cut_off(cut: int) -> None:
+    """A connection that ends anywhere inside of a response has broken: the call may be tried again."""
+    with pytest.raises(OSError, match="closed"):
+        read([CHUNKED[:cut]])
+
+
+@every("chunks", [b"+3\r\nabc", b"0x3\r\nabc", b"1_0\r\nabc", b"\r\nabc", b"2\r\nabc", b"3\r\nabc\rx", b"f" * 17, b"3\nabc", b"3\r\nabc\n0\n", b"2\r\na\r\n1"])
 def test_chunks_refused(chunks: bytes) -> None:
     """A chunk whose size is not plain hexadecimal, or not that of its bytes, is refused."""
     with pytest.raises(BadReply):
@@ -101,6 +120,7 @@ def test_chunks_refused(chunks: bytes) -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: Close\r\n\r\n", False),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", False),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: Keep-Alive\r\n\r\n", True),
+        (b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: Keep-Alive\r\n\r\n0\r\n\r\n", False),
         (b"HTTP/1.1 200 OK\r\n\r\n", False),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", False),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nmore", False),

@@ -52,8 +52,8 @@ _MAX_FIELDS = 100
 _MAX_INTERIM_REPLIES = 16
 _CHUNK_SIZE = 64 * 1024
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\0\r\n]*)?\r?\n")
-_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\0\r\n]*?)[ \t]*\r?\n")
-_CHUNK_HEAD = rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\0\r\n]*)?\r?\n"
+_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\0\r\n]*)\r?\n")  # in linear time: spaces are stripped later
+_CHUNK_HEAD = rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\0\r\n]*)?\r\n"
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
@@ -147,7 +147,8 @@ class SocketReply:
             OSError: the connection broke.
         """
         for _ in range(_MAX_INTERIM_REPLIES + 1):
-            if not (line := self._reader.read_line()):
+            line = self._reader.read_line()
+            if not line.endswith(b"\n") and b"HTTP/1.".startswith(line[:7]):
                 raise _make_closed_error()
             if not (match := _STATUS_LINE.fullmatch(line)):
                 raise BadReply("it is not HTTP")
@@ -162,7 +163,7 @@ class SocketReply:
     def _set_framing(self, minor: int) -> None:
         """Find the end of the body, and whether the connection stays open (RFC 9112, 6.3 and 9.3)."""
         coding, length = self.fields.get("transfer-encoding"), self.fields.get("content-length")
-        if coding is not None and coding.lower() != "chunked":
+        if coding is not None and not (coding.isascii() and coding.lower() == "chunked"):  # K (kelvin) becomes k
             raise BadReply("its transfer encoding is unknown")
         if length is not None and not (length.isascii() and length.isdigit() and len(length) < 19):
             raise BadReply("its length is not a number")
@@ -171,8 +172,8 @@ class SocketReply:
         self._length = 0 if empty else None if self._is_chunked or length is None else int(length)
         options = self.fields.get("connection", "").lower()
         is_persistent = "close" not in options if minor else "keep-alive" in options
-        has_two_lengths = coding is not None and length is not None
-        self._will_close = not is_persistent or has_two_lengths or (self._length is None and not self._is_chunked)
+        is_doubtful = coding is not None and (length is not None or not minor)  # HTTP/1.0 has no codings
+        self._will_close = not is_persistent or is_doubtful or (self._length is None and not self._is_chunked)
 
     def read_response(self) -> Response:
         """Read the body and return the response.
@@ -195,7 +196,7 @@ class SocketReply:
         """Read the chunks of a body and the fields after it, which mean nothing to us (RFC 9112, 7.1)."""
         while size := int(self._match_line(_CHUNK_HEAD)[1], 16):
             yield self._reader.read(size)
-            self._match_line(rb"\r?\n")
+            self._match_line(rb"\r\n")  # after a bare line feed, the size would be one byte wrong
         _read_header_fields(self._reader)
 
     def _match_line(self, pattern: bytes) -> re.Match[bytes]:
@@ -220,11 +221,15 @@ def _read_header_fields(reader: SocketReader) -> dict[str, str]:
     pairs: list[tuple[bytes, bytes]] = []
     framing: dict[bytes, bytes] = {}
     while (line := reader.read_line()) not in (b"\r\n", b"\n"):
+        if not line.endswith(b"\n"):
+            raise _make_closed_error()
         if not (match := _FIELD.fullmatch(line)):
-            raise BadReply("its head is cut off" if not line.endswith(b"\n") else "its head is not HTTP")
-        name, value = match.groups()
-        if (known := name.lower()) in _FRAMING and framing.setdefault(known, value) != value:
-            raise BadReply("it names two lengths")
+            raise BadReply("its head is not HTTP")
+        name, value = match[1], match[2].strip(b" \t")
+        if (known := name.lower()) in _FRAMING:
+            if known in framing and (known == b"transfer-encoding" or framing[known] != value):
+                raise BadReply("it names two lengths")
+            framing[known] = value
         pairs.append((name, value))
         if len(pairs) > _MAX_FIELDS:
             raise BadReply("it has too many header fields")
