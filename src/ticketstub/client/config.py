@@ -294,7 +294,9 @@ class KnownServers(dict["Token | None", "tuple[KnownServer, ...]"]):
     def change(self, token: Token, change: Callable[[tuple[KnownServer, ...]], tuple[KnownServer, ...]]) -> None:
         """Change what is remembered for a token; threads that do so at the same time lose nothing of each other's."""
         with self._lock:
-            self[token] = change(self.pop(token, ()))
+            changed = change(self.get(token, ()))  # if this fails, nothing is lost
+            self.pop(token, None)
+            self[token] = changed
             for oldest in list(self)[:-MAX_TOKENS]:
                 self.pop(oldest, None)
 

@@ -569,6 +569,15 @@ def test_a_name_that_now_means_another_server() -> None:
     assert "identity" == race.calls[0]
 
 
+@every("seconds", [each / 50 for each in range(40)])
+def test_a_name_that_changes_hands_while_its_token_is_checked(seconds: float) -> None:
+    """If the list names another server just as the check of a token begins, its token does not go to the first one."""
+    race = remembering((LOCAL, Host(seconds)), (REMOTE_2, Host(identifier=CELLAR, tokens=(CELLAR_TOKEN,))))
+    race.resources = (cellar(at(REMOTE_2), name="Attic"),)
+    race.start_seconds = 0.05  # a thread may begin later than what it was started for
+    assert race.connect().server in {LOCAL, REMOTE_2}
+
+
 def test_a_refresh_finds_another_server_of_the_name() -> None:
     """A server that took the remembered name over while that was connected is the one of the next connection."""
     race = remembering((LOCAL, Host()), (REMOTE_2, Host(identifier=CELLAR, tokens=(CELLAR_TOKEN,))))

@@ -160,6 +160,7 @@ class Race:
         self.verified: set[tuple[str, str | None, str]] = set()
         self.leaks: list[str] = []
         self.blocking_seconds: list[float] = []
+        self.start_seconds = 0.0  # how long a thread takes to begin
         self.offered: list[CallSettings] = []
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
@@ -247,9 +248,9 @@ class Race:
         if seconds < inf:
             heapq.heappush(self._events, (self.now + max(0.0, seconds), next(self._order), callback))
 
-    def _start(self, flow: Flow[Any], on_end: Callable[[Runner], None]) -> Runner:
+    def _start(self, flow: Flow[Any], on_end: Callable[[Runner], None], seconds: float = 0.0) -> Runner:
         runner = Runner(flow, on_end)
-        self._later(0.0, lambda: self._resume(runner, None))
+        self._later(seconds, lambda: self._resume(runner, None))
         return runner
 
     def _resume(self, runner: Runner, result: object) -> None:
@@ -302,7 +303,8 @@ class Race:
                 resume(min(0.001, deadline - self.now), answers)
             case Start(flow):
                 number = len(runner.children) + 1
-                runner.children[number] = self._start(flow, lambda child: self._finish(runner, number, child))
+                end: Callable[[Runner], None] = lambda child: self._finish(runner, number, child)  # noqa: E731
+                runner.children[number] = self._start(flow, end, self.start_seconds)
                 resume(0.0, number)
             case NextFinished(seconds):
                 self._wait(runner, seconds)

@@ -343,14 +343,23 @@ class Race:
         return settings
 
     def _check_token(self, winner: _Verified, deadline: float) -> Flow[CallSettings | None]:
-        """Check the server's token on an address that has proved to be the server.
+        """Return the flow that checks the server's token on an address that has proved to be the server.
+
+        The token is fixed before the flow begins: by then, the race may be about another server of the same name.
 
         Returns:
             The settings for it, or `None` if it does not accept requests.
         """
-        candidate = winner.candidate
-        route = self._make_route(winner)
-        settings = make_settings(self._context, self._resource, route)
+        settings = make_settings(self._context, self._resource, self._make_route(winner))
+        return self._send_check(winner.candidate, settings, deadline, self._reports)
+
+    def _send_check(
+        self,
+        candidate: Candidate,
+        settings: CallSettings,
+        deadline: float,
+        reports: dict[tuple[str, str | None], AddressReport],
+    ) -> Flow[CallSettings | None]:
         context = self._context._replace(settings=settings).with_attempts(1, deadline)
         try:
             yield from send_call(GetServerInformation(), context)
@@ -360,7 +369,7 @@ class Race:
         except CredentialsError:
             raise
         except PlexError as error:
-            self._reports[candidate.url, candidate.address] = report_failure(candidate, error)
+            reports[candidate.url, candidate.address] = report_failure(candidate, error)
             return None
         return settings
 
