@@ -8,6 +8,7 @@ one that it uses.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -289,11 +290,11 @@ class KnownServers(dict["Token | None", "tuple[KnownServer, ...]"]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lock = Lock()
+        self._locks: dict[int, Lock] = {}
 
     def change(self, token: Token, change: Callable[[tuple[KnownServer, ...]], tuple[KnownServer, ...]]) -> None:
         """Change what is remembered for a token; threads that do so at the same time lose nothing of each other's."""
-        with self._lock:
+        with self._locks.setdefault(os.getpid(), Lock()):  # a forked child does not wait for its parent's threads
             changed = change(self.get(token, ()))  # if this fails, nothing is lost
             self.pop(token, None)
             self[token] = changed

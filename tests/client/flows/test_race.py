@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 import time
 from ipaddress import ip_address
@@ -804,6 +806,37 @@ def test_threads_that_connect_without_a_store_lose_no_server() -> None:
     for thread in threads:
         thread.join()
     assert 8 == len(known[token])
+
+
+def test_a_change_that_fails_loses_nothing() -> None:
+    """If a change of what is remembered for a token fails, that is remembered still."""
+    race = remembering((LOCAL, Host()))
+    known, token = race.context.known_servers, Token(ACCOUNT)
+    with pytest.raises(ZeroDivisionError):
+        known.change(token, lambda servers: servers[: 1 // 0])
+    assert 1 == len(known[token])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_while_servers_are_remembered() -> None:
+    """A child that is forked while another thread remembers a server can do so, too."""
+    known, token, began, forked = KnownServers(), Token(ACCOUNT), threading.Event(), threading.Event()
+
+    def change(servers: tuple[KnownServer, ...]) -> tuple[KnownServer, ...]:
+        began.set()
+        forked.wait(60)
+        return servers
+
+    thread = threading.Thread(target=known.change, args=(token, change))
+    thread.start()
+    began.wait(60)
+    if (child := os.fork()) == 0:
+        signal.alarm(5)
+        known.change(token, lambda servers: servers)
+        os._exit(0)
+    forked.set()
+    thread.join()
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 TAMPERED = [

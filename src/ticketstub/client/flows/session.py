@@ -11,6 +11,7 @@ credential stays stored so that it can be revoked later.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from functools import partial
@@ -124,7 +125,7 @@ class StoredSession:
         self._retry_at = float("-inf")
         self.store = store
         self.credential = credential
-        self._guard = Lock()
+        self._guards: dict[int, Lock] = {}
         self.location = location
         self.method: SignInMethod = method
         self.previous_status: TokenStatus = previous_status
@@ -304,7 +305,7 @@ class StoredSession:
         saved: Credential | None = None
         with suppress(CredentialsError):
             saved = yield from self._save_change(old, change)
-        with self._guard:
+        with self._guards.setdefault(os.getpid(), Lock()):  # a forked child does not wait for its parent's threads
             if saved is None:
                 self.credential = change(self.credential)
             elif self.credential is old or saved.version > self.credential.version:  # no later one came meanwhile
