@@ -146,6 +146,12 @@ def test_the_issuer(url: str, is_good: bool) -> None:
     assert is_good == (parse_config(text).url == url if is_good else not get_problems(text))
 
 
+def test_options_of_a_database_file() -> None:
+    """The address of an SQLite file has no options, which would be taken for a part of its name."""
+    (problem,) = get_problems('database = "sqlite:///bridge.db?timeout=20"' + MINIMAL)
+    assert problem.startswith("database: must be only the name of a file")
+
+
 @pytest.mark.parametrize("password", ["s3cret/word", "s3cret#word", "s3cret?word"])
 def test_a_password_in_the_address_of_a_database_is_never_shown(password: str) -> None:
     """An address that is read as having a password for a port is refused without a word of it."""

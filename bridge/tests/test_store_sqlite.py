@@ -33,16 +33,17 @@ def store(url: str, tmp_path: Path, clock: Clock) -> Iterator[Store]:
     database.close()
 
 
-def test_only_its_owner_can_read_the_database(tmp_path: Path) -> None:
-    """The database and what SQLite keeps beside it have mode 0600, whatever the umask is."""
+@pytest.mark.parametrize("name", ["new.db", "new%20one.db", "new?one.db"])
+def test_only_its_owner_can_read_the_database(tmp_path: Path, name: str) -> None:
+    """The database and what SQLite keeps beside it have mode 0600, whatever the umask and its folder's name are."""
     before = os.umask(0)
     try:
-        url = f"sqlite:///{tmp_path / 'new.db'}"
+        url = f"sqlite:///{tmp_path / name}"
         migrate(url)
         database = Database(url)
         database.check_key("fingerprint")
-        assert {"new.db": 0o600, "new.db-wal": 0o600, "new.db-shm": 0o600} == {
-            each.name: each.stat().st_mode & 0o777 for each in tmp_path.glob("new.db*")
+        assert {name: 0o600, f"{name}-wal": 0o600, f"{name}-shm": 0o600} == {
+            each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()
         }
         database.close()
     finally:

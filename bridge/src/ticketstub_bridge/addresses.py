@@ -45,6 +45,8 @@ def check_database(url: str) -> str | None:
         return "must be sqlite:///FILE or postgresql://USER@HOST/NAME"
     if url.startswith("sqlite") and (not url.startswith("sqlite:///") or url == "sqlite:///" or ":memory:" in url):
         return "must name a file: sqlite:///bridge.db"
+    if url.startswith("sqlite") and "?" in url:
+        return "must be only the name of a file, without options after a question mark"
     try:
         _ = urlsplit(url).port
     except ValueError:  # whose message may have a part of the password

@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from sqlalchemy import (
+    URL,
     ColumnElement,
     Connection,
     Double,
@@ -195,9 +196,14 @@ def _create_file(path: str) -> None:
 
 def _create_engine(url: str, connections: int) -> Engine:
     if url.startswith("sqlite"):
-        _create_file(url.removeprefix("sqlite:///"))
+        path = url.removeprefix("sqlite:///")
+        _create_file(path)
         engine = create_engine(
-            url, pool_size=connections, max_overflow=0, pool_timeout=_WAIT, connect_args={"timeout": _WAIT}
+            URL.create("sqlite", database=path),  # SQLAlchemy would read `%20` and `?` in a path as something else
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=_WAIT,
+            connect_args={"timeout": _WAIT},
         )
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
