@@ -105,7 +105,21 @@ def test_cut_off(cut: int) -> None:
         read([CHUNKED[:cut]])
 
 
-@every("chunks", [b"+3\r\nabc", b"0x3\r\nabc", b"1_0\r\nabc", b"\r\nabc", b"2\r\nabc", b"3\r\nabc\rx", b"f" * 17, b"3\nabc", b"3\r\nabc\n0\n", b"2\r\na\r\n1"])
+@every(
+    "chunks",
+    [
+        b"+3\r\nabc",
+        b"0x3\r\nabc",
+        b"1_0\r\nabc",
+        b"\r\nabc",
+        b"2\r\nabc",
+        b"3\r\nabc\rx",
+        b"f" * 17,
+        b"3\nabc",
+        b"3\r\nabc\n0\n",
+        b"2\r\na\r\n1",
+    ],
+)
 def test_chunks_refused(chunks: bytes) -> None:
     """A chunk whose size is not plain hexadecimal, or not that of its bytes, is refused."""
     with pytest.raises(BadReply):
