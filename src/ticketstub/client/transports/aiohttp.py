@@ -14,7 +14,7 @@ import socket
 import ssl
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -125,7 +125,9 @@ class AiohttpTransport(AsyncTransport):
             timeout=_make_timeout(connect_timeout),
         )
         try:
-            fields = read_fields(response.raw_headers)
+            fields = read_fields(
+                [(name, value.strip(b" \t")) for name, value in response.raw_headers]
+            )  # 3.14.3 keeps them
             check_response_head(origin, request, response.status, fields)
             return Response(response.status, fields, await _read_body(origin, response))
         except BaseException:  # cancelled, too
@@ -227,11 +229,12 @@ class _Connector(aiohttp.TCPConnector):
     cancelled request would occupy its socket, and the end of the event loop would leave it open.
     """
 
-    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
-        is_over = should_close or protocol.should_close
-        if is_over and key.is_ssl:
-            protocol.abort()
-        super()._release(key, protocol, should_close=is_over)
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        # A method of aiohttp's own: if a later version has no such method or other parameters, requests work as before.
+        transport = protocol.transport
+        super()._release(key, protocol, *args, **options)
+        if key.is_ssl and transport is not None and transport.is_closing():
+            transport.abort()
 
 
 class _ThreadedResolver(AbstractResolver):

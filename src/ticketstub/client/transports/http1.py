@@ -33,13 +33,7 @@ from ticketstub.client.transports.base import (
     prepare_request,
     read_fields,
 )
-from ticketstub.client.transports.dial import (
-    FindProxy,
-    LazyTlsContext,
-    ProxyConfig,
-    connect_tcp,
-    find_proxy,
-)
+from ticketstub.client.transports.dial import FindProxy, LazyTlsContext, ProxyConfig, connect_tcp, find_proxy
 from ticketstub.dns import Resolver, resolve_with_system
 from ticketstub.errors import Unreachable
 from ticketstub.messages import MAX_BODY_SIZE, Origin, Request, Response
