@@ -211,6 +211,16 @@ def test_clocks(setting: Setting) -> None:
     assert_one(find_wrong(setting.check()), "differ by 36", "time synchronization")
 
 
+@pytest.mark.parametrize("date", ["", "tomorrow", f"Mon, 01 Jan {'9' * 30} 00:00:00 GMT"])
+def test_a_date_that_cannot_be_read(setting: Setting, date: str) -> None:
+    """An answer without a date that can be read is an answer; nothing is said about its clock."""
+    setting.start_proxy()
+    setting.plex.answers["/api/v2/ping"] = (401, {"date": date}, "")
+    findings = setting.check()
+    assert {} == find_wrong(findings)
+    assert f"http://127.0.0.1:{setting.plex.port} answers" in {each.text for each in findings}
+
+
 def test_logout_addresses(setting: Setting) -> None:
     """Each address for logout messages is connected to; `*.localhost` is this computer."""
     setting.start_proxy()
@@ -225,6 +235,19 @@ def test_logout_addresses(setting: Setting) -> None:
     findings = setting.check(client.format("films", setting.plex.port) + client.format("books", unused))
     assert_one(find_wrong(findings), "books: logout messages cannot reach", "remove its backchannel_logout_uri")
     assert f"films: logout messages reach films.localhost:{setting.plex.port}" in {each.text for each in findings}
+
+
+def test_applications_that_share_a_logout_address(setting: Setting) -> None:
+    """Each application is named, also if others have the same address for logout messages."""
+    setting.start_proxy()
+    client = """
+        [[client]]
+        id = "{0}"
+        redirect_uris = ["https://{0}.example.org/"]
+        backchannel_logout_uri = "http://127.0.0.1:{1}/out"
+    """
+    texts = {each.text for each in setting.check("".join(client.format(each, setting.plex.port) for each in "ab"))}
+    assert {f"{each}: logout messages reach 127.0.0.1:{setting.plex.port}" for each in "ab"} <= texts
 
 
 def test_redirect_addresses_that_others_can_read(setting: Setting) -> None:

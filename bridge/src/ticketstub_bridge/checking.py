@@ -92,7 +92,8 @@ def run_checks(folder: Path, database: str | None) -> list[Finding]:
     }
     for client in config.clients.values():
         if client.backchannel_logout_uri:
-            checks[client.backchannel_logout_uri] = _make_logout_check(client, client.backchannel_logout_uri)
+            name = f"{client.id}: {client.backchannel_logout_uri}"  # several may have the same address
+            checks[name] = _make_logout_check(client, client.backchannel_logout_uri)
     return findings + run_together(checks, LIMIT)
 
 
@@ -227,7 +228,7 @@ def _check_plex(config: Config) -> list[Finding]:
 def _compare_clock(name: str, date: str | None) -> list[Finding]:
     try:
         skew = abs(parsedate_to_datetime(date or "").timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return [Finding("good", f"{name} answers")]
     if skew > _MAX_SKEW:
         text = f"this computer's clock and that of {name} differ by {skew:.0f} s"
