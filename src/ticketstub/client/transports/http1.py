@@ -167,6 +167,7 @@ class SocketReply:
         options = self.fields.get("connection", "").lower()
         is_persistent = "close" not in options if minor else "keep-alive" in options
         is_doubtful = coding is not None and (length is not None or not minor)  # HTTP/1.0 has no codings
+        is_doubtful |= self.status == 204 and (coding or length or "0") != "0"  # a body may follow all the same
         self._will_close = not is_persistent or is_doubtful or (self._length is None and not self._is_chunked)
 
     def read_response(self) -> Response:
