@@ -177,7 +177,7 @@ class UsualUserinfo:
         except (SQLAlchemyError, Overloaded) as error:
             await self._answer_unavailable(Request(scope), error)(scope, receive, send)
             return
-        if answer is None or answer.content is None:
+        if answer is None or not answer.content:
             await _respond_userinfo(Request(scope), answer)(scope, receive, send)
             return
         headers = [*_USERINFO_HEADERS, (b"content-length", b"%d" % len(answer.content))]
@@ -197,7 +197,7 @@ def _find_lone_token(scope: Scope) -> str | None:
 def _respond_userinfo(request: Request, answer: Answer | None) -> Response:
     if answer is None:
         return _challenge(request, 401, "invalid_token")
-    if answer.content is None:
+    if not answer.content:
         return _challenge(request, 403, "insufficient_scope")
     return Response(answer.content, headers=_NO_STORE | _make_cors_headers(request), media_type="application/json")
 

@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any
 
 from ticketstub_bridge.config import ANYONE, Client, Config
-from ticketstub_bridge.storage import Person
+from ticketstub_bridge.storage import Identity
 
 SCOPES = ("openid", "profile", "email", "groups", "offline_access")
 CLAIMS = ("sub", "name", "preferred_username", "picture", "email", "email_verified", "groups")
@@ -54,7 +54,7 @@ def may_come_in(config: Config, account_id: int, roles: Mapping[str, str], clien
     )
 
 
-def list_groups(person: Person, client: Client) -> list[str]:
+def list_groups(person: Identity, client: Client) -> list[str]:
     """Return the groups that an application gets: `attic:friend`, or those that it maps them to."""
     own = {f"{slug}:{role}" for slug, role in person.roles.items()}
     if not client.groups:
@@ -62,7 +62,7 @@ def list_groups(person: Person, client: Client) -> list[str]:
     return [name for name, members in client.groups.items() if not own.isdisjoint(members)]
 
 
-def make_claims(person: Person, client: Client, scope: str) -> dict[str, Any]:
+def make_claims(person: Identity, client: Client, scope: str) -> dict[str, Any]:
     """Return the claims about a person that a scope covers.
 
     What Plex does not say is left out, and so is an address that Plex has not confirmed: it may be somebody else's.

@@ -307,8 +307,28 @@ def test_access_tokens_are_read_together(store: Store, clock: Clock) -> None:
     assert [2, 4, 8, 10, 14, 16] == [digests[each] for each in by_expiry]
     for each, token in found.items():
         number = digests[each]
-        assert (CLIENT, number, f"openid s{number}") == (token.client_id, token.person.account_id, token.scope)
+        access = token.access
+        assert (CLIENT, number, f"openid s{number}") == (access.client_id, access.person.account_id, access.scope)
     assert {} == store.grants.find_access_tokens([])
+
+
+def test_what_a_token_gives_is_the_same_until_it_changes(store: Store) -> None:
+    """An access token gives the same object again until something that Plex says about the person changes."""
+    person, sid, _ = sign_in(store)
+    tokens = make_tokens()
+    store.grants.redeem_code(store.grants.find_code(make_code(store, person, sid), CLIENT), tokens)
+    found = [find_access_token(store, tokens.access_token).access]
+    changes = ({"name": "T"}, {"email": "t@example.test"}, {"email_verified": True}, {"picture": "p"}, {"roles": {}})
+    said: dict[str, object] = {}
+    for change in changes:
+        said |= change
+        store.people.record_check(person.sub, make_profile(**said))
+        found += [find_access_token(store, tokens.access_token).access for _ in range(2)]
+    assert 1 + len(changes) == len(set(found))
+    assert said == {name: getattr(found[-1].person, name) for name in said}
+    other = make_tokens()
+    store.grants.redeem_code(store.grants.find_code(make_code(store, person, sid), CLIENT), other)
+    assert found[-1] == find_access_token(store, other.access_token).access
 
 
 def test_revocation(store: Store) -> None:

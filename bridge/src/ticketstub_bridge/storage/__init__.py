@@ -12,9 +12,9 @@ from ticketstub_bridge.config import Config
 from ticketstub_bridge.storage.database import Clock, Database, StoreError
 from ticketstub_bridge.storage.endings import EndingStore, LogoutMessage, is_over
 from ticketstub_bridge.storage.events import Event, EventStore
-from ticketstub_bridge.storage.grants import AccessToken, Code, Grant, GrantStore, IssuedTokens, RefreshToken
+from ticketstub_bridge.storage.grants import Access, AccessToken, Code, Grant, GrantStore, IssuedTokens, RefreshToken
 from ticketstub_bridge.storage.keys import KeyStore, StoredKey
-from ticketstub_bridge.storage.people import Freshness, Person, PersonStore, Profile
+from ticketstub_bridge.storage.people import Freshness, Identity, Person, PersonStore, Profile
 from ticketstub_bridge.storage.sessions import ConsentStore, Session, SessionStore, Transaction, TransactionStore
 from ticketstub_bridge.storage.tables import (
     access_tokens,
@@ -28,6 +28,7 @@ from ticketstub_bridge.storage.tables import (
 )
 
 __all__ = [
+    "Access",
     "AccessToken",
     "Clock",
     "Code",
@@ -35,6 +36,7 @@ __all__ = [
     "Event",
     "Freshness",
     "Grant",
+    "Identity",
     "IssuedTokens",
     "LogoutMessage",
     "Person",

@@ -8,6 +8,7 @@ grant, even if the first was an attacker's. Whatever is read is checked against 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam
 from ticketstub_bridge.config import Lifetimes
 from ticketstub_bridge.sealing import digest, make_identifier
 from ticketstub_bridge.storage.database import Database, is_current
-from ticketstub_bridge.storage.people import PERSON_COLUMNS, Freshness, Person, read_person
+from ticketstub_bridge.storage.people import IDENTITY_COLUMNS, Freshness, Identity, Person, make_identity, read_person
 from ticketstub_bridge.storage.tables import access_tokens, codes, grants, people, refresh_tokens
 
 
@@ -59,19 +60,29 @@ class RefreshToken(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
 
 
-class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
-    """An access token that counts.
+class Access(msgspec.Struct, frozen=True, eq=False):
+    """What an access token gives. While nothing of it changes, it is the same object, so that it can be a key.
 
     Attributes:
         client_id: the application.
-        person: whose grant it belongs to.
-        scope: what it covers.
-        expires_at: when it expires.
+        scope: what is covered.
+        person: whose grant it is.
     """
 
     client_id: str
-    person: Person
     scope: str
+    person: Identity
+
+
+class AccessToken(msgspec.Struct, frozen=True):
+    """An access token that counts.
+
+    Attributes:
+        access: what it gives.
+        expires_at: when it expires.
+    """
+
+    access: Access
     expires_at: float
 
 
@@ -260,18 +271,13 @@ class GrantStore:
         """Return those access tokens that count, by their digests."""
         with self._database.read() as connection:
             rows = connection.execute(self._select_by_digests, {"digests": list(digests)}).all()
-        return {
-            row.digest: AccessToken(
-                client_id=row.client_id, person=read_person(row), scope=row.scope, expires_at=row.expires_at
-            )
-            for row in rows
-        }
+        return {row.digest: AccessToken(_read_access(*row[2:]), row.expires_at) for row in rows}
 
     def _build_select_by_digests(self) -> Select[Any]:
         """Build the statement that is executed most, once."""
         now, token = self._database.now(), access_tokens.c
         return (
-            select(token.digest, token.scope, token.expires_at, grants.c.client_id, *PERSON_COLUMNS.values())
+            select(token.digest, token.expires_at, grants.c.client_id, token.scope, *IDENTITY_COLUMNS)
             .join(grants, grants.c.id == token.grant_id)
             .join(people, people.c.sub == grants.c.sub)
             .where(token.digest.in_(bindparam("digests", expanding=True)))
@@ -335,6 +341,11 @@ class GrantStore:
 
     def _is_good(self, now: ColumnElement[float]) -> ColumnElement[bool]:
         return and_(grants.c.ended_at.is_(None), self.freshness.is_member(now))
+
+
+@lru_cache(maxsize=4096)
+def _read_access(client_id: str, scope: str, *person: Any) -> Access:  # noqa: ANN401  # what columns contain
+    return Access(client_id, scope, make_identity(*person))
 
 
 _GRANT_COLUMNS = {name: grants.c[name] for name in Grant.__struct_fields__ if name != "person"}

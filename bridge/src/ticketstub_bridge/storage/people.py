@@ -6,7 +6,7 @@ assigned once and stay.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -43,8 +43,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     roles: Mapping[str, str]
 
 
-class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """A person as they are stored."""
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """What applications may learn about a person, and what decides who may come in."""
 
     sub: str
     account_id: int
@@ -54,13 +54,18 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     email_verified: bool
     picture: str | None
     roles: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.sub}>"
+
+
+class Person(Identity, frozen=True, kw_only=True):
+    """A person as they are stored."""
+
     plex_token: bytes | None
     checked_at: float
     lost_at: float | None
     signed_in_at: float
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.sub}>"
 
     def get_user_id(self) -> str:
         """Return the `sub`; Authlib asks for it."""
@@ -87,14 +92,23 @@ class Freshness(msgspec.Struct, frozen=True):
         return and_(people.c.lost_at.is_(None), people.c.checked_at > now - good_for, can_be_asked_again)
 
 
-PERSON_COLUMNS: Mapping[str, ColumnElement[Any]] = {name: people.c[name] for name in Person.__struct_fields__}
-"""The columns that `read_person` needs, by their fields."""
+IDENTITY_COLUMNS: Sequence[ColumnElement[Any]] = [people.c[name] for name in Identity.__struct_fields__]
+"""The columns that `make_identity` needs."""
+
+_PERSON_COLUMNS: Mapping[str, ColumnElement[Any]] = {name: people.c[name] for name in Person.__struct_fields__}
+
+
+def make_identity(*values: Any) -> Identity:  # noqa: ANN401  # what columns contain
+    """Return the identity of the values of `IDENTITY_COLUMNS`."""
+    fields: dict[str, Any] = dict(zip(Identity.__struct_fields__, values, strict=True))
+    fields["roles"] = _decode_roles(fields["roles"])
+    return Identity(**fields)
 
 
 def read_person(row: Row[Any]) -> Person:
     """Return the person of a row that has the columns of a person."""
     found = row._mapping  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # it is public in SQLAlchemy
-    values: dict[str, Any] = {name: found[column] for name, column in PERSON_COLUMNS.items()}
+    values: dict[str, Any] = {name: found[column] for name, column in _PERSON_COLUMNS.items()}
     values["roles"] = _decode_roles(values["roles"])
     return Person(**values)
 
