@@ -324,3 +324,13 @@ async def test_a_failure_has_the_id_that_the_log_names(
     assert {answer.headers["x-request-id"]} == {logged[event]["id"] for event in ("failure", "request")}
     assert (500, "RuntimeError") == (logged["request"]["status"], logged["failure"]["error"])
     assert "a secret" not in answer.text + caplog.text
+
+
+async def test_a_reload_keeps_what_needs_a_restart(tested: BridgeUnderTest) -> None:
+    """A reload says that a new url needs a restart, and the issuer stays; the rest of the file counts at once."""
+    config = tested.bridge.config
+    assert ["url"] == tested.bridge.reload(structs.replace(config, url="https://new.example.test", grace=5))
+    assert (URL, 5) == (tested.bridge.config.url, tested.bridge.config.grace)
+    async with tested.http() as http:
+        assert URL == (await http.get("/.well-known/openid-configuration")).json()["issuer"]
+    assert [] == tested.bridge.reload(config)

@@ -383,7 +383,10 @@ def rotate(folder: Path) -> None:
 @_report_errors
 def reload(folder: Path) -> None:
     """Let the running bridge read bridge.toml again (as SIGHUP does)."""
-    click.echo(f"Reloaded: {_ask(folder, '/reload')['clients']} applications.")
+    answer = _ask(folder, "/reload")
+    click.echo(f"Reloaded: {answer['clients']} applications.")
+    if answer["waiting"]:
+        click.echo(f"Restart the bridge for the new {', '.join(answer['waiting'])}.")
 
 
 @bridge.command()

@@ -80,10 +80,10 @@ def create_control_app(bridge: Bridge, load: Callable[[], Config]) -> Starlette:
 
     async def reload(_request: Request) -> Response:
         try:
-            await bridge.run(lambda: bridge.reload(load()))
+            waiting = await bridge.run(lambda: bridge.reload(load()))
         except ConfigError as error:
             return JSONResponse({"error": "bridge.toml is refused", "problems": error.problems}, 400)
-        return JSONResponse({"clients": len(bridge.config.clients)})
+        return JSONResponse({"clients": len(bridge.config.clients), "waiting": waiting})
 
     routes = {
         "/people": list_people,

@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+import msgspec
+
 from ticketstub import AsyncPlex
 from ticketstub_bridge.answers import Answer, RecentAnswers
 from ticketstub_bridge.batching import BatchReader
@@ -110,9 +112,11 @@ class Bridge:
         """The applications that take logout messages."""
         return frozenset(each.id for each in self.config.clients.values() if each.backchannel_logout_uri)
 
-    def reload(self, config: Config) -> None:
-        """Use another configuration from now on. The address and the database stay: they need a restart."""
-        config = config.with_database(self.config.database)
+    def reload(self, config: Config) -> list[str]:
+        """Use another configuration from now on; returns its keys that need a restart, and stay as they are."""
+        kept = {name: getattr(self.config, name) for name in ("url", "database", "listen")}
+        waiting = [name for name, value in kept.items() if getattr(config, name) != value]
+        config = msgspec.structs.replace(config, **kept)
         self.config = config
         self.store = Store(self.database, config)
         self.keys.ensure(each.signing for each in config.clients.values())
@@ -120,7 +124,8 @@ class Bridge:
         self.plex.reload(config)
         self.pages = Pages(config)
         self.store.grants.end_of_clients(config.clients)
-        log("reloaded", clients=len(config.clients), servers=len(config.servers))
+        log("reloaded", clients=len(config.clients), servers=len(config.servers), waiting=", ".join(waiting) or None)
+        return waiting
 
     async def close(self) -> None:
         """Close all connections."""
