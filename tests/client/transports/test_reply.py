@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from itertools import pairwise
 
+import h11
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -61,6 +62,73 @@ def test_any_bytes(some: bytes) -> None:
     except (BadReply, OSError):
         return
     assert len(response.body) <= len(some)
+
+
+HEADS = [
+    b"X-A: b",
+    b"Content-Length: 3",
+    b"Content-Length: 4",
+    b"Content-Length: 3, 3",
+    b"Content-Length: -3",
+    b"Content-Length : 3",
+    b"Transfer-Encoding: chunked",
+    b"transfer-encoding:CHUNKED",
+    b"Transfer-Encoding: gzip, chunked",
+    b"Transfer-Encoding: chun\xe2\x84\xaaed",
+    b"Connection: close",
+    b"Connection: keep-alive",
+    b" folded",
+]
+BODIES = [
+    b"3\r\n",
+    b"003;x=y\r\n",
+    b"-3\r\n",
+    b"3\n",
+    b"abc",
+    b"a",
+    b"\r\n",
+    b"\n",
+    b"0\r\n",
+    b"0\r\n\r\n",
+    b"X-A: b\r\n",
+]
+
+
+def read_with_h11(data: bytes) -> tuple[int, bytes, bool]:
+    """Read a response with h11: status, body, and whether the connection may be used again."""
+    connection = h11.Connection(h11.CLIENT)
+    connection.send(h11.Request(method="GET", target="/", headers=[("Host", "a.test")]))
+    connection.send(h11.EndOfMessage())
+    status, body, is_open = 0, b"", True
+    connection.receive_data(data)
+    while not isinstance(event := connection.next_event(), h11.EndOfMessage):
+        if event is h11.NEED_DATA:
+            is_open = False
+            connection.receive_data(b"")
+        elif isinstance(event, h11.Response):
+            status = event.status_code
+        elif isinstance(event, h11.Data):
+            body += event.data
+    return status, body, is_open and connection.their_state is h11.DONE and not connection.trailing_data[0]
+
+
+@given(
+    st.sampled_from([b"1.1 200", b"1.1 200", b"1.1 204", b"1.1 304", b"1.1 100", b"1.0 200"]),
+    st.lists(st.sampled_from(HEADS), max_size=3),
+    st.lists(st.sampled_from(BODIES), max_size=8),
+)
+@example(b"1.1 200", [b"Transfer-Encoding: chunked"], [b"3\r\n", b"abc", b"\r\n", b"0\r\n\r\n"])
+@examples(400)
+def test_h11_reads_the_same(status: bytes, heads: list[bytes], pieces: list[bytes]) -> None:
+    """What is accepted, h11 accepts and reads in the same way; a connection is not reused where h11 would not."""
+    data = b"HTTP/" + status + b" OK\r\n" + b"".join(head + b"\r\n" for head in heads) + b"\r\n" + b"".join(pieces)
+    try:
+        response, is_reusable = read([data])
+    except (BadReply, OSError):
+        return
+    expected = read_with_h11(data)
+    assert expected[:2] == (response.status, response.body)
+    assert expected[2] or not is_reusable or status.startswith(b"1.0")  # h11 keeps no connection of HTTP/1.0
 
 
 @every(
