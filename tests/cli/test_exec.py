@@ -67,6 +67,14 @@ def test_standard_input_is_the_programs(command: Command, here: list[str], tmp_p
     assert "not signed in" in ran.err
 
 
+def test_json_of_the_program(command: Command, here: list[str]) -> None:
+    """`--json` behind `--` is the program's, and the command's errors stay sentences; before it, it is obeyed."""
+    theirs = command("exec", "--as", "plexapi", *here, "--", "program", "--json")
+    assert theirs.err.startswith("error: you are not signed in")
+    ours = command("exec", "--as", "plexapi", "--json", *here, "--", "program")
+    assert json.loads(ours.err)["error"]["message"].startswith("you are not signed in")
+
+
 def test_a_program_that_does_not_exist(command: Command, here: list[str]) -> None:
     """As in shells, 127."""
     assert 127 == command("exec", "--as", "plexapi", *here, "no-such-program-here", token=MIRA.token).code

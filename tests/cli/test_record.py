@@ -112,6 +112,13 @@ def test_a_token_that_is_refused_is_said(command: Command, source: str, tmp_path
     assert ATTIC not in ran.err
 
 
+def test_a_token_that_is_missing_is_said(command: Command, source: str, tmp_path: Path) -> None:
+    """Without a token, the error does not speak of one that is refused."""
+    ran = command("record", source, str(tmp_path / "recorded"))
+    assert 1 == ran.code
+    assert "needs a token, and none was given (401)" in ran.err
+
+
 @pytest.mark.parametrize(
     ("options", "path"),
     [((), "/api/v2/user"), (("--media-server",), "/identity"), (("--control",), "/control/v1/reset")],

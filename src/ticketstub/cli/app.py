@@ -167,7 +167,7 @@ def run_command(arguments: list[str]) -> int:
         return BROKEN_PIPE
     except OSError as error:  # for example a full disk, which the command itself may already have reported
         _redirect_to_devnull(1)
-        return code or report_error(_convert_unexpected_error(error), as_json="--json" in arguments)
+        return code or report_error(_convert_unexpected_error(error), as_json=_requests_json(arguments))
     return code
 
 
@@ -202,7 +202,12 @@ def _invoke_app(arguments: list[str]) -> int:
         failure = InvalidUsage("an argument is not text (UTF-8)")
     except Exception as error:  # noqa: BLE001  # an internal error still ends with a sentence
         failure = _convert_unexpected_error(error)
-    return report_error(failure, as_json="--json" in arguments)
+    return report_error(failure, as_json=_requests_json(arguments))
+
+
+def _requests_json(arguments: list[str]) -> bool:
+    """Return whether errors are printed as JSON. What follows `--` belongs to the program of `exec` or `run`."""
+    return "--json" in (arguments[: arguments.index("--")] if "--" in arguments else arguments)
 
 
 def _convert_usage_error(error: click.ClickException) -> InvalidUsage:

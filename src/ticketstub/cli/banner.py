@@ -97,7 +97,7 @@ def _print_accounts(overview: Overview, world_file: Path | None) -> None:
         print("  none, so nobody can sign in")
     if initial.count > len(initial.accounts):
         print(f"  and {initial.count - len(initial.accounts)} more")
-    if not overview.show_secrets:
+    if initial.count and not overview.show_secrets:
         file = sanitize_text(str(world_file))
         print(f"  Passwords, verification secrets and tokens are in {file}; --show-secrets prints them")
     elif any(account.code for account in initial.accounts):

@@ -95,6 +95,14 @@ def validate_seconds(_context: click.Context, _parameter: click.Parameter, secon
     return seconds
 
 
+def validate_share(_context: click.Context, _parameter: click.Parameter, share: float) -> float:
+    """Accept a number from 0 to 1."""
+    # click.FloatRange accepts nan.
+    if not 0 <= share <= 1:
+        raise click.BadParameter("it must be a number from 0 to 1")
+    return share
+
+
 def is_given(name: str) -> bool:
     """Return whether the running command's parameter of this name is on the command line."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
@@ -155,9 +163,10 @@ demo = click.option("--demo", is_flag=True, help="Use the demonstration world.")
 chaos = click.option(
     "--chaos",
     metavar="SHARE",
-    type=click.FloatRange(0, 1),
+    type=float,
     default=0.0,
-    help="Let this share of calls fail: 0.05 is 1 in 20.",
+    callback=validate_share,
+    help="Let this share of calls fail, from 0 to 1: 0.05 is 1 in 20.",
 )
 seed = click.option("--seed", metavar="N", type=int, default=0, help="The random seed for --chaos.")
 

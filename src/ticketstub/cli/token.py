@@ -55,8 +55,8 @@ def token(
     is printed only with --print-token.
     """
     options.refuse_unused("for_servers", "goes without --transient", unless=not transient)
+    prompts.ensure_can_print_token(requested=print_token, yes=yes, as_json=as_json)
     if transient:
-        prompts.ensure_can_print_token(requested=print_token, yes=yes, as_json=as_json)
         _create_transient_token(connection, server, print_token=print_token, as_json=as_json)
         return
     if server is not None:

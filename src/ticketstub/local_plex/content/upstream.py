@@ -188,7 +188,9 @@ class Upstream:
     async def _read_response(self, response: ClientResponse) -> UpstreamResponse:
         address, status = self._server.upstream, response.status
         if status in {401, 403}:
-            raise UpstreamError(502, f"{address} refuses the token ({status}): check upstream_token in the world.")
+            refused = "refuses the token" if self._token else "needs a token, and none was given"
+            remedy = "check upstream_token in the world, or the token given to `ticketstub record`"
+            raise UpstreamError(502, f"{address} {refused} ({status}): {remedy}.")
         if 300 <= status < 400 and status != 304:
             raise UpstreamError(502, f"{address} redirects elsewhere; redirects are not followed.")
         if response.headers.get("Content-Encoding", "").strip().lower() not in _READABLE_ENCODINGS:
