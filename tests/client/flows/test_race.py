@@ -817,23 +817,49 @@ def test_a_change_that_fails_loses_nothing() -> None:
     assert 1 == len(known[token])
 
 
+class FullStore(MemoryStore):
+    """A store that takes nothing once it is full."""
+
+    is_full = False
+
+    def save(self, credential: Credential, *, replacing: Credential | None) -> Credential | None:
+        if self.is_full:
+            raise CredentialsError("there is no room")
+        return super().save(credential, replacing=replacing)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_fork_while_servers_are_remembered() -> None:
+@every("is_stored", [False, True])
+def test_a_fork_while_servers_are_remembered(is_stored: bool) -> None:
     """A child that is forked while another thread remembers a server can do so, too."""
-    known, token, began, forked = KnownServers(), Token(ACCOUNT), threading.Event(), threading.Event()
+    known, store, began, forked = KnownServers(), FullStore(), threading.Event(), threading.Event()
+    session = make_session(Race(), store)
+    store.is_full = True
+
+    def remember(change: Any) -> None:
+        if is_stored:
+            Race().run(session.update(change_servers=change))
+        else:
+            known.change(Token(ACCOUNT), change)
+
+    calls = iter([not is_stored, True])  # that of a stored sign-in is changed before it is saved, and afterwards
 
     def change(servers: tuple[KnownServer, ...]) -> tuple[KnownServer, ...]:
-        began.set()
-        forked.wait(60)
+        if next(calls):
+            began.set()
+            forked.wait(60)
         return servers
 
-    thread = threading.Thread(target=known.change, args=(token, change))
+    thread = threading.Thread(target=remember, args=(change,))
     thread.start()
-    began.wait(60)
+    assert began.wait(60)
     if (child := os.fork()) == 0:
         signal.alarm(5)
-        known.change(token, lambda servers: servers)
-        os._exit(0)
+        try:
+            remember(lambda servers: servers)
+            os._exit(0)
+        finally:
+            os._exit(1)
     forked.set()
     thread.join()
     assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
