@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ticketstub.device import Device
+from ticketstub.errors import PlexWarning
 
 
 def test_headers() -> None:
@@ -102,3 +103,19 @@ def test_unwritable_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", "utf-8")
     with pytest.raises(OSError, match="file"):
         Device.load_or_create("my-app", directory=tmp_path / "file")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files as POSIX systems do")
+def test_an_identifier_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The warning says why nothing could be written, and names no file `None`; no half-written file stays."""
+    import resource
+
+    monkeypatch.setattr("ticketstub.device._TEMPORARY_IDENTIFIERS", {})  # it is said once in a process
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.warns(PlexWarning, match="is new in each run: File too large$"):
+            Device.load_or_use_temporary("full", directory=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [] == list(tmp_path.iterdir())

@@ -114,9 +114,9 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
                 import uuid
 
                 _TEMPORARY_IDENTIFIERS[name] = str(uuid.uuid4())
-                reason = (
-                    f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else error
-                )
+                reason = str(error)
+                if isinstance(error, OSError) and error.strerror:  # a write that fails names no file
+                    reason = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
                 warnings.warn(
                     f"this installation's identifier can be neither read nor stored, and is new in each run: {reason}",
                     PlexWarning,
@@ -199,13 +199,14 @@ def _load_or_create_identifier(directory: Path | None, name: str) -> str:
     import uuid
 
     draft = path.with_name(f".{name}.{uuid.uuid4().hex}")
-    draft.write_text(f"{uuid.uuid4()}\n", "utf-8")
     try:
-        os.link(draft, path)  # fails if the file exists, so that the first one wins
-    except FileExistsError:
-        pass
-    except OSError:  # the file system has no hard links
-        draft.replace(path)
+        draft.write_text(f"{uuid.uuid4()}\n", "utf-8")
+        try:
+            os.link(draft, path)  # fails if the file exists, so that the first one wins
+        except FileExistsError:
+            pass
+        except OSError:  # the file system has no hard links
+            draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
     return _read_identifier(path)

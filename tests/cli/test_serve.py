@@ -85,6 +85,18 @@ def test_a_world_s_secrets_are_printed_only_if_asked_for(start: Start, tmp_path:
 
 
 @posix
+def test_a_world_without_accounts_has_no_secrets_to_show(start: Start, tmp_path: Path) -> None:
+    """If there is no account, the banner says so, and does not say where its secrets are."""
+    (tmp_path / "world.toml").write_text("", "utf-8")
+    serving = start("serve", "--world", str(tmp_path / "world.toml"), "--port", "0")
+    serving.wait_for("ready")
+    text = "\n".join(serving.lines)
+    assert "none, so nobody can sign in" in text
+    assert "--show-secrets" not in text
+    assert 0 == serving.end()
+
+
+@posix
 def test_the_banner_counts_what_the_database_has(start: Start, tmp_path: Path) -> None:
     """With --db, added accounts are counted and named, and a changed password is no longer shown."""
     world, db = tmp_path / "world.toml", f"sqlite:///{tmp_path}/plex.db"
