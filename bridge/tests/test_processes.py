@@ -6,9 +6,11 @@ import asyncio
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx2 as httpx
@@ -19,6 +21,7 @@ from bridge_tests.browsing import Application, Browser, find_form
 from bridge_tests.clusters import Cluster, run_cluster
 from bridge_tests.processes import COMMAND, ServedBridge, run_bridge_command
 from ticketstub.testing import LocalPlexController
+from ticketstub_bridge.storage.migrate import migrate
 
 Serve = Callable[..., ServedBridge]
 
@@ -204,6 +207,18 @@ def test_it_refuses_to_start_and_says_why(serve: Serve, fault: str) -> None:
     assert expected[fault] in result.stderr
     assert "Traceback" not in result.stderr
     assert (served.folder / "bridge.sock").exists() == fault.startswith("running")
+
+
+def test_a_database_of_a_newer_version(tmp_path: Path) -> None:
+    """`migrate` says that a newer version has migrated the database, and leaves it as it is."""
+    url = f"sqlite:///{tmp_path / 'bridge.db'}"
+    migrate(url)
+    with closing(sqlite3.connect(tmp_path / "bridge.db")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    result = run_bridge_command("migrate", "--db", url)
+    assert (1, True) == (result.returncode, "a newer version of the bridge has migrated it" in result.stderr)
+    with closing(sqlite3.connect(tmp_path / "bridge.db")) as connection:
+        assert [("9999",)] == connection.execute("SELECT version_num FROM alembic_version").fetchall()
 
 
 def test_memory(serve: Serve) -> None:

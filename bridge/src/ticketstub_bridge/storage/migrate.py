@@ -80,8 +80,14 @@ def run_migration_process(url: str) -> None:
 
 
 def _main() -> int:
+    from alembic.util import CommandError
+
     try:
         migrate(sys.stdin.read().strip())
+    except CommandError as error:
+        is_newer = "Can't locate revision" in str(error)
+        print("a newer version of the bridge has migrated it" if is_newer else error, file=sys.stderr)  # noqa: T201  # as below
+        return 1
     except Exception as error:  # noqa: BLE001  # whatever it is, the process that asked reports it
         cause = getattr(error, "orig", None) or error
         print(f"{type(error).__name__}: {' '.join(str(cause).split())}", file=sys.stderr)  # noqa: T201  # this process's only way to say it
