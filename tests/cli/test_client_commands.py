@@ -232,6 +232,8 @@ WRONG = {
         "--transient",
     ),
     "one address of all": (["logout", "--all", "--yes", "--plex-tv", "http://127.0.0.1:1"], {}, "--plex-tv"),
+    "an empty profile": (["logout", "--profile", ""], {}, "--profile"),
+    "an empty identifier": (["ping", "--client-identifier", ""], {"token": DEAD}, "--client-identifier"),
     "an unknown command": (["whoareyou"], {}, "whoareyou"),
 }
 

@@ -103,6 +103,13 @@ def validate_share(_context: click.Context, _parameter: click.Parameter, share: 
     return share
 
 
+def refuse_empty(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    """Refuse an empty text, such as that of a shell variable that is not set: it would mean the default."""
+    if text == "":
+        raise click.BadParameter("it must not be empty; leave the option out for the default")
+    return text
+
+
 def is_given(name: str) -> bool:
     """Return whether the running command's parameter of this name is on the command line."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
@@ -128,6 +135,7 @@ profile = click.option(
     "--profile",
     metavar="NAME",
     shell_complete=complete_profiles,
+    callback=refuse_empty,
     help="Use the sign-in stored under this name; TICKETSTUB_TOKEN and standard input are then ignored.",
 )
 as_json = click.option(
@@ -193,7 +201,10 @@ def pass_connection(command: Callable[..., Any]) -> Callable[..., Any]:
         help="The time limit for the whole call.",
     )
     @click.option(
-        "--client-identifier", metavar="TEXT", help="Send this client identifier instead of this installation's own."
+        "--client-identifier",
+        metavar="TEXT",
+        callback=refuse_empty,
+        help="Send this client identifier instead of this installation's own.",
     )
     @wraps(command)
     def wrapper(
