@@ -37,7 +37,10 @@ class Disk(Protocol):
 
 
 class SmallDisk:
-    """A file system of three MiB; what fills it is one more file. Mounting it takes the rights of root."""
+    """A file system of eight MiB, enough for the database and its write-ahead log; what fills it is one more file.
+
+    Mounting it takes the rights of root.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -73,7 +76,7 @@ class LimitedFiles:
 def mount_disk(folder: Path) -> Iterator[SmallDisk]:
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(folder)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(folder)], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip("mounting a small file system takes the rights of root; the limit on files is tested instead")
