@@ -221,18 +221,24 @@ def test_a_date_that_cannot_be_read(setting: Setting, date: str) -> None:
     assert f"http://127.0.0.1:{setting.plex.port} answers" in {each.text for each in findings}
 
 
+def make_client(name: str, host: str, port: int) -> str:
+    """Return the table of an application that takes logout messages."""
+    return f"""
+        [[client]]
+        id = "{name}"
+        redirect_uris = ["https://{name}.example.org/"]
+        backchannel_logout_uri = "http://{host}:{port}/out"
+    """
+
+
 def test_logout_addresses(setting: Setting) -> None:
     """Each address for logout messages is connected to; `*.localhost` is this computer."""
     setting.start_proxy()
-    client = """
-        [[client]]
-        id = "{0}"
-        redirect_uris = ["https://{0}.example.org/"]
-        backchannel_logout_uri = "http://{0}.localhost:{1}/out"
-    """
     with socket.create_server(("127.0.0.1", 0)) as free:
         unused = free.getsockname()[1]
-    findings = setting.check(client.format("films", setting.plex.port) + client.format("books", unused))
+    findings = setting.check(
+        make_client("films", "films.localhost", setting.plex.port) + make_client("books", "books.localhost", unused)
+    )
     assert_one(find_wrong(findings), "books: logout messages cannot reach", "remove its backchannel_logout_uri")
     assert f"films: logout messages reach films.localhost:{setting.plex.port}" in {each.text for each in findings}
 
@@ -240,13 +246,8 @@ def test_logout_addresses(setting: Setting) -> None:
 def test_applications_that_share_a_logout_address(setting: Setting) -> None:
     """Each application is named, also if others have the same address for logout messages."""
     setting.start_proxy()
-    client = """
-        [[client]]
-        id = "{0}"
-        redirect_uris = ["https://{0}.example.org/"]
-        backchannel_logout_uri = "http://127.0.0.1:{1}/out"
-    """
-    texts = {each.text for each in setting.check("".join(client.format(each, setting.plex.port) for each in "ab"))}
+    clients = "".join(make_client(each, "127.0.0.1", setting.plex.port) for each in "ab")
+    texts = {each.text for each in setting.check(clients)}
     assert {f"{each}: logout messages reach 127.0.0.1:{setting.plex.port}" for each in "ab"} <= texts
 
 

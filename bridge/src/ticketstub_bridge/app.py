@@ -147,7 +147,7 @@ def create_app(bridge: Bridge, *, with_background: bool = True) -> Starlette:
     )
     app.router.redirect_slashes = False  # its redirects take scheme and host from the request
     app.state.bridge = bridge
-    app.add_middleware(endpoints.UsualUserinfo, bridge=bridge, answer_unavailable=_answer_unavailable)
+    app.add_middleware(endpoints.UserinfoMiddleware, bridge=bridge, answer_unavailable=_answer_unavailable)
     app.add_middleware(RequestLog, bridge=bridge)
     return app
 

@@ -73,8 +73,8 @@ class Bridge:
         self.answers = RecentAnswers(database)
         self._answer_reader = BatchReader(self._read_answers)
         self.send_logout = send_logout
-        self.telling: set[str] = set()
-        """The applications to which logout messages are on their way."""
+        self.notified_clients: set[str] = set()
+        """The applications that are being sent logout messages."""
         self.is_draining = False
         self._threads = ThreadPoolExecutor(THREADS, "bridge")
         self._running = 0

@@ -150,8 +150,8 @@ async def show_userinfo(request: Request) -> Response:
     return _respond_userinfo(request, await get_bridge(request).describe_token(token) if token else None)
 
 
-class UsualUserinfo:
-    """Answers the usual request for userinfo as `show_userinfo` does, but before the routes, which cost more than it.
+class UserinfoMiddleware:
+    """Answers the usual request for userinfo before the routes, which would cost more than the answer.
 
     Args:
         app: the application, which answers all other requests.
@@ -168,7 +168,7 @@ class UsualUserinfo:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass the request on."""
-        token = _find_lone_token(scope) if scope["type"] == "http" and scope["path"] == "/userinfo" else None
+        token = _find_plain_token(scope) if scope["type"] == "http" and scope["path"] == "/userinfo" else None
         if token is None:
             await self._app(scope, receive, send)
             return
@@ -185,7 +185,7 @@ class UsualUserinfo:
         await send({"type": "http.response.body", "body": answer.content})
 
 
-def _find_lone_token(scope: Scope) -> str | None:
+def _find_plain_token(scope: Scope) -> str | None:
     """Return the access token of a GET request without `Origin`; a page's request (CORS) is for `show_userinfo`."""
     headers = [value for name, value in scope["headers"] if name in {b"authorization", b"origin"}]
     if scope["method"] != "GET" or len(headers) != 1:

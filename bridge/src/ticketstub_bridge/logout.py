@@ -147,8 +147,8 @@ async def deliver_logouts(bridge: Bridge) -> None:
     """Send the logout messages that are due, except to applications to which others are on their way."""
     try:
         found = await bridge.run(bridge.store.endings.list_due_clients)
-        due = [each for each in found if each not in bridge.telling]
-        bridge.telling.update(due)
+        due = [each for each in found if each not in bridge.notified_clients]
+        bridge.notified_clients.update(due)
         await asyncio.gather(*(_deliver_to(bridge, each) for each in due))
     except Exception as error:  # noqa: BLE001  # the next round may succeed
         log_failure("logouts_not_delivered", error)
@@ -160,7 +160,7 @@ async def _deliver_to(bridge: Bridge, client_id: str) -> None:
         while messages := await bridge.run(bridge.store.endings.claim_messages, client_id, _AT_ONCE):
             await asyncio.gather(*(_deliver(bridge, each) for each in messages))
     finally:
-        bridge.telling.discard(client_id)
+        bridge.notified_clients.discard(client_id)
 
 
 async def _deliver(bridge: Bridge, message: LogoutMessage) -> None:

@@ -44,7 +44,8 @@ def code(*, account: str, world: Path | None, demo: bool, control: str | None) -
     It is the code that the account's authenticator app shows. Name the world of the local Plex, or the control API of a
     running one. A code is valid for 30 seconds, and for one sign-in.
     """
-    options.refuse_unused("control", "asks a running local Plex: leave out the world", unless=not (world or demo))
+    explanation = "asks a running local Plex and cannot be used with a world"
+    options.refuse_unused("control", explanation, unless=not (world or demo))
     if control and not (world or demo):
         print(_fetch_code(control, account))
         return

@@ -117,7 +117,7 @@ def env(
     for name in ("world", "address", "service", "image"):
         options.refuse_unused(name, "needs --format compose", unless=form == "compose")
     for name in ("proxy", "ca"):
-        options.refuse_unused(name, "names a run, which --format compose does not use", unless=form != "compose")
+        options.refuse_unused(name, "cannot be used with --format compose", unless=form != "compose")
     if form == "compose":
         if not re.fullmatch(r"[a-zA-Z0-9._-]+", service) or service == _SERVICE_NAME:
             raise click.BadParameter("it must be one of your services: letters, digits, . _ -", param_hint="--service")

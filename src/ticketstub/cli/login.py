@@ -102,9 +102,10 @@ def login(
     for option, given_option in (("--login", name is not None), ("--remember-me", remember_me)):
         if given_option and not by_password:
             raise InvalidUsage(f"{option} needs --password: in the browser, you enter it there")
-    options.refuse_unused("wait", "goes without --password, which waits for nobody", unless=not by_password)
+    options.refuse_unused("wait", "cannot be used with --password, which waits for nobody", unless=not by_password)
     if browser:
-        options.refuse_unused("browser", "goes without --code and --password", unless=not (by_code or by_password))
+        explanation = "cannot be used with --code or --password"
+        options.refuse_unused("browser", explanation, unless=not (by_code or by_password))
     if print_token and storage == "auto":
         storage = "memory"
     if device_key and storage == "memory":

@@ -119,7 +119,7 @@ def logout(*, connection: ConnectionOptions, as_json: bool, local: bool, everyth
     if everything:
         if connection.profile is not None:
             raise InvalidUsage("--all signs out every profile: leave out --profile")
-        options.refuse_unused("plex_tv", "goes without --all, which signs out of every address", unless=False)
+        options.refuse_unused("plex_tv", "cannot be used with --all, which signs out of every address", unless=False)
         _sign_out_all(connection, local=local, yes=yes, as_json=as_json)
         return
     entry = connection.entry

@@ -54,7 +54,7 @@ def token(
     ignored; with --transient they take precedence. A transient token has the rights of the token it is made from, and
     is printed only with --print-token.
     """
-    options.refuse_unused("for_servers", "goes without --transient", unless=not transient)
+    options.refuse_unused("for_servers", "cannot be used with --transient", unless=not transient)
     prompts.ensure_can_print_token(requested=print_token, yes=yes, as_json=as_json)
     if transient:
         _create_transient_token(connection, server, print_token=print_token, as_json=as_json)
@@ -183,10 +183,10 @@ def check(*, connection: ConnectionOptions, as_json: bool, server: str | None) -
         )
     except ValueError as error:
         raise InvalidUsage(str(error)) from None
-    is_perhaps_a_servers = credential is None and result.kind == "unknown" and result.accepted_by_server is None
+    may_be_server_token = credential is None and result.kind == "unknown" and result.accepted_by_server is None
     code, state = {
         True: (0, "alive"),
-        False: (_EXIT_DEAD, "not known to plex.tv" if is_perhaps_a_servers else "dead"),
+        False: (_EXIT_DEAD, "not known to plex.tv" if may_be_server_token else "dead"),
         None: (UNREACHABLE if result.unreachable else _EXIT_UNKNOWN, "unknown whether it is alive"),
     }[result.alive]
     output.print_result(

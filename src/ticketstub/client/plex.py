@@ -208,8 +208,8 @@ class Plex(AccountClient):
         """Find the best address of a media server, and return a client with the account's token for it.
 
         The address that worked last time on this network is tried first, then local addresses, remote ones, and Plex's
-        relays last. No token is sent before an address has proved to be this server. A name
-        below plex.direct needs no lookup. `how` of the result says which address was chosen, and why.
+        relays last. No token is sent before an address has proved to be this server. A name below plex.direct needs no
+        lookup. `how` of the result says which address was chosen, and why.
 
         Args:
             server: the server's name, its machine identifier, or one of `resources()`.

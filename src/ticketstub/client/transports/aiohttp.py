@@ -125,9 +125,8 @@ class AiohttpTransport(AsyncTransport):
             timeout=_make_timeout(connect_timeout),
         )
         try:
-            fields = read_fields(
-                [(name, value.strip(b" \t")) for name, value in response.raw_headers]
-            )  # 3.14.3 keeps them
+            # aiohttp before 3.14.4 keeps the spaces after a value.
+            fields = read_fields([(name, value.strip(b" \t")) for name, value in response.raw_headers])
             check_response_head(origin, request, response.status, fields)
             return Response(response.status, fields, await _read_body(origin, response))
         except BaseException:  # cancelled, too
